@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the kernel says now of one guest. observe/ fills it for a placement: groups and threads
+ * stand at the same indices as there.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/set.h"
+#include "agent/model/placement.h"
+
+struct pf_group_actual {
+	bool exists;
+	bool threaded; /* cgroup.type is "threaded" */
+	bool has_cpuset;
+	bool has_cpu;	/* the controller's files are there: the parent enables it */
+	uint64_t cgid;	/* inode of the directory: the kernel's cgroup id */
+	struct pf_set cpus; /* cpuset.cpus: the request; empty when never written */
+	struct pf_set cpus_effective;
+	struct pf_set mems;
+	struct pf_set mems_effective;
+	struct pf_cpu_max max;
+	unsigned int weight;
+};
+
+struct pf_thread_actual {
+	bool alive; /* tid is there and started when the placement says */
+	char *cgroup;
+	struct pf_set cpus_allowed; /* Cpus_allowed_list of /proc/TID/status */
+	struct pf_set mems_allowed;
+	int on_cpu; /* field 39 of /proc/TID/stat; -1 when not known */
+};
+
+struct pf_actual {
+	struct pf_group_actual *groups;
+	size_t group_count;
+	struct pf_thread_actual *threads;
+	size_t thread_count;
+	/* What the leaves' parent, the guest's base, can give. */
+	bool base_exists;
+	struct pf_set base_cpus_effective;
+	struct pf_set base_mems_effective;
+	bool base_enables_cpuset; /* its cgroup.subtree_control */
+	bool base_enables_cpu;
+};
+
+void pf_actual_clear(struct pf_actual *actual);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/model/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+int pf_config_init(struct pf_config *config)
+{
+	*config = (struct pf_config){
+		.mode = PF_MODE_ENFORCE,
+		.isolation = PF_ISOLATION_SHARED,
+		.unpinned = PF_UNPINNED_FLOAT,
+		.shares_scale = PF_SHARES_LIBVIRT,
+		.interval_usec = 2000000,
+		.state_dir = strdup("/run/pinfold"),
+		.log_level = LOG_INFO,
+		.uri = strdup("qemu:///system"),
+		.libvirt_state_dir = strdup("/run/libvirt/qemu"),
+		.libvirt_timeout_usec = 1000000,
+		.socket = strdup("/run/pinfold/api.sock"),
+		.socket_group = strdup("pinfold"),
+	};
+	if (config->state_dir && config->uri && config->libvirt_state_dir && config->socket &&
+	    config->socket_group)
+		return 0;
+	pf_config_clear(config);
+	return -ENOMEM;
+}
+
+void pf_config_clear(struct pf_config *config)
+{
+	free(config->state_dir);
+	free(config->uri);
+	free(config->libvirt_state_dir);
+	free(config->socket);
+	free(config->socket_group);
+	*config = (struct pf_config){};
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The configuration, pinfold.conf(5), with every default filled in. Plain data. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/model/policy.h"
+
+#define PF_CONFIG_PATH "/etc/pinfold/pinfold.conf"
+
+struct pf_config {
+	/* [defaults]: what a guest gets unless its metadata says otherwise */
+	enum pf_mode mode;		   /* enforce */
+	enum pf_isolation isolation;	   /* shared */
+	enum pf_unpinned unpinned;	   /* float */
+	enum pf_shares_scale shares_scale; /* libvirt */
+
+	/* [agent] */
+	uint64_t interval_usec; /* a full pass at least this often; 2 s */
+	char *state_dir;	/* /run/pinfold: what was found before the first change */
+	int log_level;		/* syslog(3) level; info */
+
+	/* [libvirt] */
+	char *uri;		       /* qemu:///system */
+	char *libvirt_state_dir;       /* /run/libvirt/qemu */
+	uint64_t libvirt_timeout_usec; /* how long a repair waits for libvirt's word; 1 s */
+
+	/* [api] */
+	char *socket;	    /* /run/pinfold/api.sock */
+	char *socket_group; /* pinfold: who, beside root, may change */
+	bool others_read;   /* no: others may not even read */
+};
+
+/* All defaults, owned by @config. Return: 0 or -ENOMEM. */
+int pf_config_init(struct pf_config *config);
+
+void pf_config_clear(struct pf_config *config);

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/model/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/cleanup.h"
+
+static const char *const kinds[] = {"make-group", "controllers", "knob",
+				    "unit-knob",  "attach",	 "affinity"};
+
+const char *pf_step_kind_name(enum pf_step_kind kind)
+{
+	return kinds[kind];
+}
+
+int pf_step_kind_parse(const char *text, enum pf_step_kind *out)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i], text) == 0) {
+			*out = (enum pf_step_kind)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int describe_write(const struct pf_step *step, const char *how, char **out)
+{
+	const char *was = step->was && *step->was ? step->was : "empty";
+
+	return asprintf(out, "write %s to %s/%s%s (was %s)", step->value, step->group, step->knob,
+			how, was);
+}
+
+static int describe_affinity(const struct pf_step *step, char **out)
+{
+	pf_auto_free char *cpus = malloc(PF_SET_TEXT_MAX);
+	char role[PF_ROLE_TEXT_MAX];
+
+	if (!cpus)
+		return -1;
+	return asprintf(out, "set affinity of %s (thread %d) to %s%s%s%s",
+			pf_role_format(step->role, role), (int)step->tid,
+			pf_set_format(&step->cpus, cpus, PF_SET_TEXT_MAX),
+			step->was ? " (was " : "", step->was ?: "", step->was ? ")" : "");
+}
+
+char *pf_step_describe(const struct pf_step *step)
+{
+	char role[PF_ROLE_TEXT_MAX];
+	char *text = NULL;
+	int n = -1;
+
+	switch (step->kind) {
+	case PF_STEP_MAKE_GROUP:
+		n = asprintf(&text, "make threaded group %s", step->group);
+		break;
+	case PF_STEP_CONTROLLERS:
+		n = asprintf(&text, "enable %s below %s", step->value, step->group);
+		break;
+	case PF_STEP_KNOB:
+		n = describe_write(step, "", &text);
+		break;
+	case PF_STEP_UNIT_KNOB:
+		n = describe_write(step, " through systemd", &text);
+		break;
+	case PF_STEP_ATTACH:
+		n = asprintf(&text, "move %s (thread %d) to %s (was in %s)",
+			     pf_role_format(step->role, role), (int)step->tid, step->group,
+			     step->was ?: "an unknown group");
+		break;
+	case PF_STEP_AFFINITY:
+		n = describe_affinity(step, &text);
+		break;
+	}
+	return n < 0 ? NULL : text;
+}
+
+void pf_step_clear(struct pf_step *step)
+{
+	free(step->group);
+	free(step->knob);
+	free(step->value);
+	free(step->was);
+	free(step->unit);
+	*step = (struct pf_step){};
+}
+
+void pf_plan_clear(struct pf_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		pf_step_clear(&plan->steps[i]);
+	free(plan->steps);
+	free(plan->name);
+	*plan = (struct pf_plan){};
+}

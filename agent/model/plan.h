@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A plan: the ordered steps from actual to desired for one guest.
+ *
+ * Steps with the same act number belong together: when one fails, those before it in the same act
+ * are undone, the rest of the act is skipped, and the next act goes on.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/base/set.h"
+#include "agent/model/role.h"
+
+enum pf_step_kind {
+	PF_STEP_MAKE_GROUP,   /* mkdir group, cgroup.type = threaded */
+	PF_STEP_CONTROLLERS,  /* group's cgroup.subtree_control: value such as "+cpuset +cpu" */
+	PF_STEP_KNOB,	      /* write value to group/knob */
+	PF_STEP_UNIT_KNOB,    /* the same for a systemd unit, through its D-Bus API */
+	PF_STEP_ATTACH,	      /* tid into group's cgroup.threads */
+	PF_STEP_AFFINITY,     /* sched_setaffinity(tid, cpus), when it is not that already */
+};
+
+struct pf_step {
+	enum pf_step_kind kind;
+	unsigned int act;
+	char *group; /* path from the cgroup root */
+	char *knob;  /* file name in group: "cpuset.cpus", "cpu.weight", ... */
+	char *value;
+	char *was; /* what stands there now; NULL when not known */
+	char *unit; /* unit steps */
+	pid_t tid;
+	uint64_t start_ticks; /* the thread that is meant, should its tid be used again */
+	struct pf_role role;  /* whose leaf or thread it is; emulator for guest-level groups */
+	struct pf_set cpus;   /* affinity */
+};
+
+struct pf_plan {
+	char uuid[37];
+	char *name;
+	pid_t pid;
+	struct pf_step *steps;
+	size_t count;
+};
+
+const char *pf_step_kind_name(enum pf_step_kind kind);
+int pf_step_kind_parse(const char *text, enum pf_step_kind *out); /* 0 or -EINVAL */
+
+/* One line for a person: "write 8 to /.../vcpu0/cpuset.cpus (was 3)". Return: malloc'ed or NULL. */
+char *pf_step_describe(const struct pf_step *step);
+
+void pf_step_clear(struct pf_step *step);
+void pf_plan_clear(struct pf_plan *plan);
