@@ -17,8 +17,8 @@ HARDEN_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 LIBS_COMMON := jansson
-LIBS_AGENT := libvirt libvirt-qemu libxml-2.0 libsystemd libmicrohttpd inih libbpf
-LIBS_CLI := libcurl smartcols
+LIBS_AGENT := libvirt libvirt-qemu libxml-2.0 libcgroup numa libsystemd libmicrohttpd inih libbpf
+LIBS_CLI := libcurl smartcols numa
 LIBS_ALL := $(LIBS_COMMON) $(LIBS_AGENT) $(LIBS_CLI)
 
 # Asked of pkg-config once, and only when something is compiled: `make deps` and `make help`
@@ -60,10 +60,10 @@ help: ## this list
 -include bpf/build.mk
 
 $(B)/pinfoldd: $(AGENT_OBJ) $(LIB_OBJ)
-	$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(call pkg_libs,$(LIBS_COMMON)) $(call pkg_libs,$(LIBS_AGENT)) -lcgroup -lnuma -lpthread
+	$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(call pkg_libs,$(LIBS_COMMON)) $(call pkg_libs,$(LIBS_AGENT)) -lpthread
 
 $(B)/pinfold: $(CLI_OBJ)
-	$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(call pkg_libs,$(LIBS_COMMON) $(LIBS_CLI)) -lnuma
+	$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(call pkg_libs,$(LIBS_COMMON) $(LIBS_CLI))
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -78,7 +78,7 @@ $(B)/san/libpinfold.a: $(SAN_LIB_OBJ)
 	ar rcs $@ $^
 
 $(UNIT_BIN): $(B)/san/%: $(B)/san/%.o $(B)/san/libpinfold.a
-	$(CC) $(SANITIZE) -o $@ $< $(B)/san/libpinfold.a -lcmocka $(call pkg_libs,$(LIBS_ALL)) -lcgroup -lnuma -lpthread
+	$(CC) $(SANITIZE) -o $@ $< $(B)/san/libpinfold.a -lcmocka $(call pkg_libs,$(LIBS_ALL)) -lpthread
 
 -include $(shell find $(B)/obj $(B)/san -name '*.d' 2>/dev/null)
 
@@ -97,7 +97,7 @@ unit: $(UNIT_BIN) ## unit tests alone (ASan + UBSan)
 	tests/check/unit.sh $(UNIT_BIN)
 
 demo: ## the whole story in a lab of 24 CPUs, in a few minutes
-	tests/demo/demo.sh
+	tests/e2e/demo.sh
 
 lab: ## a shell on a 4-node host with libvirt
 	packaging/deps.sh --quiet
