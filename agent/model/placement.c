@@ -9,12 +9,20 @@
 
 char *pf_cpu_max_format(struct pf_cpu_max max, char buf[PF_CPU_MAX_TEXT])
 {
-	if (max.quota_usec == PF_QUOTA_MAX)
+	if (max.quota_usec == PF_QUOTA_MAX && !max.period_usec)
+		snprintf(buf, PF_CPU_MAX_TEXT, "max");
+	else if (max.quota_usec == PF_QUOTA_MAX)
 		snprintf(buf, PF_CPU_MAX_TEXT, "max %" PRIu64, max.period_usec);
 	else
 		snprintf(buf, PF_CPU_MAX_TEXT, "%" PRIu64 " %" PRIu64, max.quota_usec,
 			 max.period_usec);
 	return buf;
+}
+
+bool pf_cpu_max_satisfied(struct pf_cpu_max desired, struct pf_cpu_max actual)
+{
+	return desired.quota_usec == actual.quota_usec &&
+	       (!desired.period_usec || desired.period_usec == actual.period_usec);
 }
 
 int pf_cpu_max_parse(const char *text, struct pf_cpu_max *out)

@@ -32,12 +32,13 @@ enum pf_set_rule {
 /* cpu.max, Documentation/admin-guide/cgroup-v2.rst */
 struct pf_cpu_max {
 	uint64_t quota_usec;
-	uint64_t period_usec;
+	uint64_t period_usec; /* 0, with no limit: whatever period stands there is fine */
 };
 
-/* "max 100000" */
+/* "max 100000", "50000 100000", "max" */
 #define PF_CPU_MAX_TEXT 48
 char *pf_cpu_max_format(struct pf_cpu_max max, char buf[PF_CPU_MAX_TEXT]);
+bool pf_cpu_max_satisfied(struct pf_cpu_max desired, struct pf_cpu_max actual);
 int pf_cpu_max_parse(const char *text, struct pf_cpu_max *out); /* 0 or -EINVAL */
 
 struct pf_group {
@@ -47,7 +48,7 @@ struct pf_group {
 	bool ours;	     /* made by us when it is missing */
 	enum pf_set_rule cpus_rule;
 	enum pf_set_rule mems_rule;
-	struct pf_set cpus; /* when exact */
+	struct pf_set cpus; /* exact: that set; inherit: the widest set that can be written */
 	struct pf_set mems;
 	bool hold_max;
 	bool hold_weight;
@@ -55,12 +56,15 @@ struct pf_group {
 	unsigned int weight; /* cpu.weight, 1..10000 */
 };
 
+#define PF_NO_GROUP SIZE_MAX
+
 struct pf_thread_placement {
 	pid_t tid;
 	uint64_t start_ticks;
 	char comm[16];
 	struct pf_role role;
-	size_t group;	     /* index into groups */
+	size_t group;	     /* index into groups, or PF_NO_GROUP */
+	bool unheld;	     /* nothing known that could be held, or libvirt is still placing it */
 	bool floats;	     /* allowed on all its leaf's CPUs; otherwise exactly on cpus */
 	struct pf_set cpus;
 	struct pf_set nodes; /* where its memory was promised; empty: nowhere in particular */
