@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Escapes: a guest's thread put on a CPU outside its promised CPUs or nodes, and the time that it
+ * runs there.
+ *
+ * Time outside costs nothing between two migrations: a thread cannot change its CPU otherwise, it
+ * is never the running one while it is migrated, and the scheduler has just brought
+ * se.sum_exec_runtime up to date when it stopped. So the difference of that field between the
+ * migration out and the next one is exactly what it ran there. (At a context switch the field is
+ * not up to date: facts 18.)
+ */
+#include "bpf/programs.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct pf_policy policy; /* the only variable in .bss: user space maps it by this layout */
+struct pf_ring_map ring SEC(".maps");
+struct pf_counters_map counters SEC(".maps");
+struct pf_threads_map threads SEC(".maps");
+struct pf_cpu_actors_map cpu_actors SEC(".maps");
+
+/* The benchmark's: look at one process only. 0 in the agent, and then the verifier cuts it out. */
+const volatile int only_tgid;
+
+pf_inline bool not_ours(struct task_struct *p)
+{
+	return only_tgid && p->tgid != only_tgid;
+}
+
+struct pf_step {
+	struct task_struct *p;
+	struct pf_slot *slot;
+	struct pf_counters *count;
+	u64 cgid;
+	u32 slot_plus_1;
+	u32 from;
+	u32 to;
+	u16 kind;
+	u16 left; /* PF_RF_LEFT or 0 */
+};
+
+#define PF_OUT_BITS 2
+#define PF_OUT_MASK (PF_RF_OUT_CPU | PF_RF_OUT_NODE)
+_Static_assert(PF_OUT_MASK == (1 << PF_OUT_BITS) - 1, "a stay carries how it is outside");
+
+pf_inline u64 open_since(u64 sum_ns, u16 out)
+{
+	return out ? sum_ns << PF_OUT_BITS | out : 0;
+}
+
+/* Charges what ran since @open_at to the respects in which that was outside. Return: the ns. */
+pf_inline u64 charge(struct pf_counters *c, struct pf_thread *t, u64 open_at, u64 sum_ns)
+{
+	u64 ran_ns = sum_ns - (open_at >> PF_OUT_BITS);
+
+	if (open_at & PF_RF_OUT_CPU) {
+		t->away_ns += ran_ns;
+		c->away_ns += ran_ns;
+	}
+	if (open_at & PF_RF_OUT_NODE) {
+		t->remote_ns += ran_ns;
+		c->remote_ns += ran_ns;
+	}
+	return ran_ns;
+}
+
+/* Whether the user's own mask lets @cpu in: a hint for kernels where no hook told who set it. */
+pf_inline bool user_mask_has(struct task_struct *p, u32 cpu)
+{
+	struct cpumask *mask;
+	u64 word = 0;
+
+	if (!bpf_core_field_exists(p->user_cpus_ptr))
+		return false;
+	mask = BPF_CORE_READ(p, user_cpus_ptr);
+	if (!mask || bpf_probe_read_kernel(&word, sizeof(word), (u64 *)mask + (cpu >> 6)))
+		return false;
+	return word >> (cpu & 63) & 1;
+}
+
+pf_inline void record_cause(struct pf_record *r, struct pf_step *step, struct pf_thread *t)
+{
+	u32 from = step->from;
+
+	if (t && t->fallback)
+		r->flags |= PF_RF_FALLBACK;
+	if (policy.cpu_down[pf_bound(from, PF_CPUS)]) {
+		r->cause = PF_CAUSE_CPU_OFFLINE;
+		record_actor(r, bpf_map_lookup_elem(&cpu_actors, &from));
+	} else if (t && t->cause) {
+		r->cause = t->cause;
+		record_actor(r, t->has_actor ? &t->actor : NULL);
+	} else {
+		u32 needed = PF_HOOK_AFFINITY | PF_HOOK_MASK | PF_HOOK_KNOB;
+
+		record_actor(r, NULL);
+		if ((policy.head.hooks & needed) == needed)
+			r->cause = PF_CAUSE_SCHEDULER;
+		else if (user_mask_has(step->p, step->to))
+			r->cause = PF_CAUSE_AFFINITY, r->flags |= PF_RF_INFERRED;
+	}
+}
+
+static __noinline void tell(struct pf_step *step, struct pf_thread *t, u16 kind, u16 out, u64 value)
+{
+	struct pf_record *r;
+
+	if (step->slot->flags & PF_SLOT_SILENT)
+		return;
+	if (!take_token(step->slot->guest)) {
+		step->count->suppressed++;
+		if (t)
+			t->suppressed++;
+		return;
+	}
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		step->count->dropped++;
+		return;
+	}
+	record_begin(r, kind, PF_CAUSE_UNKNOWN, step->cgid);
+	record_slot(r, step->slot_plus_1);
+	record_thread(r, step->p);
+	record_cpus(r, step->from, step->to);
+	r->flags = out | step->left;
+	r->value = value;
+	record_cause(r, step, t);
+	if (t) {
+		r->suppressed = t->suppressed;
+		t->suppressed = 0;
+		t->told = kind != PF_REC_RETURN;
+	}
+	step->count->told++;
+	bpf_ringbuf_submit(r, wake_flags());
+}
+
+pf_inline void count_escape(struct pf_step *step, u16 out, bool first)
+{
+	step->count->escapes++;
+	if (out & PF_RF_OUT_NODE)
+		step->count->remote++;
+	if (first)
+		step->count->stays++;
+}
+
+/* An act that explains one move only is forgotten with it. */
+pf_inline void forget_passing_cause(struct pf_thread *t)
+{
+	if (t->cause == PF_CAUSE_NUMA_BALANCING || t->cause == PF_CAUSE_FALLBACK)
+		t->cause = PF_CAUSE_UNKNOWN;
+	t->fallback = 0;
+}
+
+/* A guest's thread goes from or to a CPU outside. Its lock is held: no other step of it runs. */
+static __noinline int step_outside(struct pf_step *step)
+{
+	u16 out = outside(step->slot, step->to);
+	u32 row = step->slot_plus_1 - 1;
+	struct pf_thread *t;
+	u64 now, open, stay_ns = 0;
+	bool first;
+
+	step->count = bpf_map_lookup_elem(&counters, &row);
+	if (!step->count)
+		return 0;
+	t = bpf_task_storage_get(&threads, step->p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!t) {
+		if (out) {
+			count_escape(step, out, true);
+			step->count->untimed++;
+			tell(step, NULL, step->kind, out, 0);
+		}
+		return 0;
+	}
+	if (!step->left && t->slot_plus_1 != step->slot_plus_1)
+		thread_belongs(t, step->slot_plus_1, step->cgid);
+	now = step->p->se.sum_exec_runtime;
+	open = __sync_lock_test_and_set(&t->open_at, open_since(now, out));
+	if (open)
+		stay_ns = t->stay_ns + charge(step->count, t, open, now);
+	first = !open;
+	if (out) {
+		t->stay_ns = stay_ns;
+		if (first)
+			t->told = 0;
+		count_escape(step, out, first);
+		if (first || step->slot->flags & PF_SLOT_EVERY)
+			tell(step, t, step->kind, out, 0);
+	} else {
+		t->stay_ns = 0;
+		if (t->told)
+			tell(step, t, PF_REC_RETURN, 0, stay_ns);
+	}
+	forget_passing_cause(t);
+	return 0;
+}
+
+/* Threads that have left their group are judged by the promise they left (facts 24). */
+static __noinline int migrate_left(struct task_struct *p, int to, u64 cgid)
+{
+	struct pf_thread *t = bpf_task_storage_get(&threads, p, NULL, 0);
+	struct pf_step step = { .p = p, .cgid = cgid, .to = to, .kind = PF_REC_ESCAPE };
+
+	step.slot_plus_1 = t ? slot_of_thread(t) : 0;
+	if (!step.slot_plus_1)
+		return 0;
+	step.from = p->thread_info.cpu;
+	step.slot = slot_at(step.slot_plus_1);
+	step.left = PF_RF_LEFT;
+	if (has_cpu(step.slot->home, step.from) && has_cpu(step.slot->home, to))
+		return 0;
+	return step_outside(&step);
+}
+
+SEC("tp_btf/sched_migrate_task")
+int BPF_PROG(pf_migrate, struct task_struct *p, int to)
+{
+	u64 cgid = group_of(p);
+	u32 slot_plus_1 = slot_of_group(cgid);
+	struct pf_step step;
+	u32 from;
+
+	if (not_ours(p))
+		return 0;
+	if (!slot_plus_1)
+		return policy.head.left ? migrate_left(p, to, cgid) : 0;
+	from = p->thread_info.cpu;
+	step.slot = slot_at(slot_plus_1);
+	if (has_cpu(step.slot->home, from) && has_cpu(step.slot->home, to))
+		return 0;
+	step.p = p;
+	step.cgid = cgid;
+	step.slot_plus_1 = slot_plus_1;
+	step.from = from;
+	step.to = to;
+	step.kind = PF_REC_ESCAPE;
+	step.left = 0;
+	return step_outside(&step);
+}
+
+/* The parent's slot, for a thread that one which had left its group has made. */
+static __noinline u32 inherited_slot(void)
+{
+	struct task_struct *parent = bpf_get_current_task_btf();
+	struct pf_thread *t = bpf_task_storage_get(&threads, parent, NULL, 0);
+
+	return t ? slot_of_thread(t) : 0;
+}
+
+/*
+ * A clone's first placement is no migration. Every thread of a guest gets its state here, so that
+ * it is known when somebody moves it to another group later.
+ */
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(pf_new_thread, struct task_struct *p)
+{
+	u64 cgid = group_of(p);
+	u32 slot_plus_1 = slot_of_group(cgid);
+	struct pf_step step;
+	struct pf_thread *t;
+
+	if (not_ours(p))
+		return 0;
+	step.left = 0;
+	if (!slot_plus_1 && policy.head.left) {
+		slot_plus_1 = inherited_slot();
+		step.left = PF_RF_LEFT;
+	}
+	if (!slot_plus_1)
+		return 0;
+	t = bpf_task_storage_get(&threads, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (t)
+		thread_belongs(t, slot_plus_1, cgid);
+	step.from = step.to = p->thread_info.cpu;
+	step.slot = slot_at(slot_plus_1);
+	if (has_cpu(step.slot->home, step.to))
+		return 0;
+	step.p = p;
+	step.cgid = cgid;
+	step.slot_plus_1 = slot_plus_1;
+	step.kind = PF_REC_PLACED;
+	return step_outside(&step);
+}
+
+/*
+ * Opens, closes or divides a stay because the promise changed, not the CPU. The scheduler may be
+ * migrating the thread at this moment: what it writes wins. Interrupted by a migration on this
+ * CPU, too: each counter is changed by one instruction.
+ */
+pf_inline void settle_stay(struct task_struct *p, struct pf_thread *t, u32 slot_plus_1)
+{
+	u64 open = *(volatile u64 *)&t->open_at;
+	u32 cpu = *(volatile u32 *)&p->thread_info.cpu;
+	u16 out = outside(slot_at(slot_plus_1), cpu);
+	u64 now = p->se.sum_exec_runtime;
+	u32 row = slot_plus_1 - 1;
+	u64 next = open_since(now, out), ran_ns;
+	struct pf_counters *c;
+
+	if ((open & PF_OUT_MASK) == out)
+		return;
+	c = bpf_map_lookup_elem(&counters, &row);
+	if (!c || __sync_val_compare_and_swap(&t->open_at, open, next) != open)
+		return;
+	if (!open && *(volatile u32 *)&p->thread_info.cpu != cpu)
+		__sync_val_compare_and_swap(&t->open_at, next, 0);
+	ran_ns = open ? now - (open >> PF_OUT_BITS) : 0;
+	__sync_fetch_and_add(&t->stay_ns, ran_ns);
+	if (open & PF_RF_OUT_CPU) {
+		__sync_fetch_and_add(&t->away_ns, ran_ns);
+		__sync_fetch_and_add(&c->away_ns, ran_ns);
+	}
+	if (open & PF_RF_OUT_NODE) {
+		__sync_fetch_and_add(&t->remote_ns, ran_ns);
+		__sync_fetch_and_add(&c->remote_ns, ran_ns);
+	}
+}
+
+/*
+ * Run by user space after a change of the table: gives every thread of a guest its state, opens
+ * and closes stays accordingly, finds those that have left, and hands out one pf_stay each.
+ */
+SEC("iter/task")
+int pf_settle(struct bpf_iter__task *ctx)
+{
+	struct task_struct *p = ctx->task;
+	struct pf_stay stay = {};
+	struct pf_thread *t;
+	u32 slot_plus_1;
+	u64 cgid, open;
+
+	if (!p || not_ours(p))
+		return 0;
+	cgid = group_of(p);
+	slot_plus_1 = slot_of_group(cgid);
+	t = bpf_task_storage_get(&threads, p, NULL,
+				 slot_plus_1 ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	if (!t)
+		return 0;
+	if (slot_plus_1) {
+		thread_belongs(t, slot_plus_1, cgid);
+	} else {
+		slot_plus_1 = slot_of_thread(t);
+		if (!slot_plus_1) {
+			bpf_task_storage_delete(&threads, p);
+			return 0;
+		}
+		stay.flags = PF_RF_LEFT;
+		policy.head.left = 1;
+	}
+	stay.cpu = p->thread_info.cpu;
+	stay.flags |= outside(slot_at(slot_plus_1), stay.cpu);
+	settle_stay(p, t, slot_plus_1);
+	open = t->open_at;
+	stay.open_ns = open ? p->se.sum_exec_runtime - (open >> PF_OUT_BITS) : 0;
+	stay.cgid = cgid;
+	stay.away_ns = t->away_ns;
+	stay.remote_ns = t->remote_ns;
+	stay.tid = p->pid;
+	stay.tgid = p->tgid;
+	stay.slot = slot_plus_1 - 1;
+	copy_comm(stay.comm, p->comm);
+	bpf_seq_write(ctx->meta->seq, &stay, sizeof(stay));
+	return 0;
+}

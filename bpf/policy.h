@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What user space tells the eBPF programs, and the counters they keep. Included by both sides.
+ *
+ * struct pf_policy is one memory-mapped array: user space writes it while the programs read it.
+ * The order of writing is the contract: a slot first, then the bucket that leads to it, its key
+ * last (bpf/table.h does it; the programs do the same for new child groups).
+ */
+#pragma once
+
+#include <linux/types.h>
+
+/* Version of everything that is pinned: this file, events.h and the map shapes. */
+#define PF_ABI 1
+#define PF_POLICY_MAGIC 0x70696e666f6c6431ULL /* "pinfold1" */
+
+#define PF_CPUS 4096
+#define PF_NODES 1024
+#define PF_SLOTS 4096
+#define PF_GUESTS 1024
+#define PF_BUCKET_BITS 13
+#define PF_BUCKETS (1 << PF_BUCKET_BITS)
+#define PF_PROBES 16 /* a key stands at most this far from where its hash points */
+#define PF_TOMBSTONE (~0ULL)
+
+/* Scale of the token bucket: jiffies << PF_TICK_SHIFT. */
+#define PF_TICK_SHIFT 16
+
+enum pf_wake {
+	PF_WAKE_ANY = 0,      /* the consumer sleeps: wake it for the next record */
+	PF_WAKE_PRESSURE = 1, /* it comes by itself: wake it only when the ring fills up */
+	PF_WAKE_NONE = 2,     /* it has been woken for that, too */
+};
+
+enum pf_slot_flag {
+	PF_SLOT_EVERY = 1 << 0,	 /* tell every move outside, not only the first of a stay */
+	PF_SLOT_SILENT = 1 << 1, /* count and time, tell nothing */
+};
+
+/* Hooks whose absence changes what a record can say; bits of pf_policy_head.hooks. */
+enum pf_hook {
+	PF_HOOK_AFFINITY = 1 << 0,
+	PF_HOOK_MASK = 1 << 1,
+	PF_HOOK_KNOB = 1 << 2,
+	PF_HOOK_FALLBACK = 1 << 3,
+	PF_HOOK_HOTPLUG = 1 << 4,
+	PF_HOOK_NUMA = 1 << 5,
+	PF_HOOK_PAGES = 1 << 6,
+	PF_HOOK_PAGES_TARGET = 1 << 7,
+};
+
+#define PF_CAPABILITIES_MAX 16
+
+struct pf_policy_head {
+	__u64 magic;
+	__u64 build; /* hash of the object file that made the pins */
+	__u32 abi;
+	__u32 slots; /* rows of the counters map; at most PF_SLOTS */
+	__u32 hooks;
+	__u32 self_tgid;    /* whose own acts are not told, 0 nobody */
+	__u64 bucket_cost;  /* one record, in jiffies << PF_TICK_SHIFT */
+	__u64 bucket_depth; /* the burst, same unit */
+	__u32 ring_bytes;
+	__u32 cpus_down;			   /* CPUs that are going or have gone offline */
+	__s32 capability[PF_CAPABILITIES_MAX];	   /* 0 attached, -errno refused; by loader.c's list */
+	__u32 left __attribute__((aligned(64)));   /* guest threads may be in groups not in the table */
+	__u32 wake __attribute__((aligned(64)));   /* enum pf_wake */
+	__u64 seq __attribute__((aligned(64)));	   /* last record's */
+	__u64 reserved[7];
+};
+
+/*
+ * slot_plus_1 is also the claim: whoever turns it from 0 owns the bucket and writes the key last.
+ * key: 0 never used (ends a search), PF_TOMBSTONE free again (does not end a search).
+ */
+struct pf_bucket {
+	__u64 key; /* cgroup id */
+	__u32 slot_plus_1;
+	__u32 inherited; /* made by the kernel side for a child group */
+};
+_Static_assert(sizeof(struct pf_bucket) == 16, "pf_bucket is ABI");
+
+/* What one role of one guest was promised. */
+struct pf_slot {
+	__u32 guest; /* < PF_GUESTS */
+	__u32 role_index;
+	__u16 role;
+	__u16 flags;
+	__u32 generation;	/* odd while the slot is in use; a thread's memory of it expires */
+	__u64 home[PF_CPUS / 64]; /* CPUs that are promised and on promised nodes */
+	__u64 cpus[PF_CPUS / 64];
+	__u64 nodes[PF_NODES / 64];
+};
+_Static_assert(sizeof(struct pf_slot) == 16 + 512 + 512 + 128, "pf_slot is ABI");
+
+/* The token bucket of a guest as the time at which it will be empty, on a cache line of its own. */
+struct pf_tat {
+	__u64 empty_at;
+	__u64 reserved[7];
+};
+
+struct pf_policy {
+	struct pf_policy_head head;
+	struct pf_bucket bucket[PF_BUCKETS];
+	struct pf_slot slot[PF_SLOTS];
+	struct pf_tat tat[PF_GUESTS];
+	__u16 node_of_cpu[PF_CPUS];
+	__u8 cpu_down[PF_CPUS];
+};
+
+/* One row a slot and a CPU; user space adds the CPUs up. Exact, whatever happens to records. */
+struct pf_counters {
+	__u64 escapes;	  /* moves and first placements outside, CPU or node */
+	__u64 remote;	  /* those of them outside the promised nodes */
+	__u64 stays;	  /* home -> outside: what one escape record stands for */
+	__u64 away_ns;	  /* ran on CPUs outside the promised ones */
+	__u64 remote_ns;  /* ran on nodes outside the promised ones */
+	__u64 told;	  /* records in the ring */
+	__u64 suppressed; /* records that the token bucket held back */
+	__u64 dropped;	  /* records that found the ring full */
+	__u64 untimed;	  /* escapes whose thread state could not be kept: counted, not timed */
+	__u64 pages;	  /* pages of the guest that somebody moved */
+};
+_Static_assert(sizeof(struct pf_counters) == 80, "pf_counters is ABI");
+
+/* Multiplicative hashing: cgroup ids count up, this spreads neighbours best. */
+static inline __attribute__((always_inline)) __u32 pf_bucket_hash(__u64 cgid)
+{
+	return (cgid * 0x9e3779b97f4a7c15ULL) >> (64 - PF_BUCKET_BITS);
+}

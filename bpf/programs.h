@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What escape.bpf.c and cause.bpf.c share: the maps (defined in escape.bpf.c) and the few steps
+ * that both take. Kernel side only.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "bpf/kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "bpf/events.h"
+#include "bpf/policy.h"
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+
+/*
+ * What is kept of a guest's thread, in task storage. The scheduler holds the thread's lock when it
+ * migrates it, so only the settle iterator comes at the same time: open_at is exchanged, never
+ * added to.
+ */
+struct pf_thread {
+	u64 open_at; /* sum_exec_runtime << 2 | PF_RF_OUT_* when the stay began, 0: at home */
+	u64 stay_ns; /* the closed part of the stay that goes on */
+	u64 away_ns;
+	u64 remote_ns;
+	u64 cgid; /* the guest's group that it was last seen in */
+	u32 slot_plus_1;
+	u32 generation;
+	u32 suppressed;
+	u16 cause; /* the last act that changed where it may run */
+	u8 told;   /* the stay that goes on has been told */
+	u8 has_actor;
+	u8 fallback;
+	u8 reserved[7];
+	struct pf_actor actor;
+};
+
+/* What the current task is doing to others: from a hook's entry to its exit. */
+struct pf_act {
+	u64 cgid;
+	u32 slot_plus_1; /* whose pages are being moved */
+	u16 cause;
+	u16 masks; /* threads whose mask changed on its behalf */
+	char knob[PF_KNOB_LEN];
+	char text[PF_TEXT_LEN];
+};
+
+struct pf_ring_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+};
+
+struct pf_counters_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PF_SLOTS);
+	__type(key, u32);
+	__type(value, struct pf_counters);
+};
+
+struct pf_threads_map {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pf_thread);
+};
+
+struct pf_acts_map {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pf_act);
+};
+
+struct pf_cpu_actors_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PF_CPUS);
+	__type(key, u32);
+	__type(value, struct pf_actor);
+};
+
+struct pf_watched_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PF_SLOTS);
+	__type(key, u64);
+	__type(value, u32);
+};
+
+extern struct pf_policy policy;
+extern struct pf_ring_map ring SEC(".maps");
+extern struct pf_counters_map counters SEC(".maps");
+extern struct pf_threads_map threads SEC(".maps");
+extern struct pf_cpu_actors_map cpu_actors SEC(".maps");
+
+#define pf_inline static __always_inline
+
+/* Keeps the compiler from proving the mask away that the verifier wants to see (6.1). */
+#define pf_bound(value, limit)                                                                     \
+	({                                                                                         \
+		u64 bounded_ = (value);                                                            \
+		asm volatile("" : "+r"(bounded_));                                                 \
+		bounded_ & ((limit) - 1);                                                          \
+	})
+
+pf_inline u64 group_of(struct task_struct *p)
+{
+	return p->cgroups->dfl_cgrp->kn->id;
+}
+
+/* Slot of a group plus one, 0 for a group of no guest. No helper call: facts 17. */
+pf_inline u32 slot_of_group(u64 cgid)
+{
+	u32 at = pf_bucket_hash(cgid);
+
+#pragma unroll
+	for (u32 probe = 0; probe < PF_PROBES; probe++) {
+		const struct pf_bucket *b = &policy.bucket[(at + probe) & (PF_BUCKETS - 1)];
+
+		if (b->key == cgid)
+			return b->slot_plus_1;
+		if (!b->key)
+			return 0;
+	}
+	return 0;
+}
+
+pf_inline bool has_cpu(const u64 *mask, u32 cpu)
+{
+	u64 word = pf_bound(cpu >> 6, PF_CPUS / 64);
+
+	return mask[word] >> (cpu & 63) & 1;
+}
+
+pf_inline u16 node_of(u32 cpu)
+{
+	return policy.node_of_cpu[pf_bound(cpu, PF_CPUS)];
+}
+
+pf_inline bool has_node(const struct pf_slot *s, u32 node)
+{
+	u64 word = pf_bound(node >> 6, PF_NODES / 64);
+
+	return s->nodes[word] >> (node & 63) & 1;
+}
+
+/* PF_RF_OUT_*: in what respect @cpu is outside. */
+pf_inline u16 outside(const struct pf_slot *s, u32 cpu)
+{
+	u16 out = has_cpu(s->cpus, cpu) ? 0 : PF_RF_OUT_CPU;
+
+	if (!has_node(s, node_of(cpu)))
+		out |= PF_RF_OUT_NODE;
+	return out;
+}
+
+pf_inline struct pf_slot *slot_at(u32 slot_plus_1)
+{
+	return &policy.slot[pf_bound(slot_plus_1 - 1, PF_SLOTS)];
+}
+
+/*
+ * The slot that a thread was last seen in, plus one; 0 when it was in none or the slot has been
+ * given to somebody else since.
+ */
+pf_inline u32 slot_of_thread(const struct pf_thread *t)
+{
+	if (!t->slot_plus_1 || slot_at(t->slot_plus_1)->generation != t->generation)
+		return 0;
+	return t->slot_plus_1;
+}
+
+pf_inline void thread_belongs(struct pf_thread *t, u32 slot_plus_1, u64 cgid)
+{
+	t->generation = slot_at(slot_plus_1)->generation;
+	t->slot_plus_1 = slot_plus_1;
+	t->cgid = cgid;
+}
+
+/*
+ * Takes one token of a guest. The state is the time at which the bucket will be empty again, so a
+ * storm only reads it and its cache line stays shared.
+ */
+pf_inline bool take_token(u32 guest)
+{
+	u64 *empty_at = &policy.tat[pf_bound(guest, PF_GUESTS)].empty_at;
+	u64 now = bpf_jiffies64() << PF_TICK_SHIFT;
+
+#pragma unroll
+	for (int attempt = 0; attempt < 4; attempt++) {
+		u64 old = *(volatile u64 *)empty_at;
+		u64 from = old > now ? old : now;
+
+		if (from - now > policy.head.bucket_depth)
+			return false;
+		if (__sync_val_compare_and_swap(empty_at, old, from + policy.head.bucket_cost) ==
+		    old)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A sleeping consumer is woken by the next record; one that comes by itself only when a quarter of
+ * the ring is full, and once (facts 21). policy.head.wake says which it is.
+ */
+pf_inline u64 wake_flags(void)
+{
+	u32 wake = policy.head.wake;
+
+	if (wake == PF_WAKE_ANY) {
+		policy.head.wake = PF_WAKE_PRESSURE;
+		return BPF_RB_FORCE_WAKEUP;
+	}
+	if (wake == PF_WAKE_PRESSURE &&
+	    bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > policy.head.ring_bytes / 4) {
+		policy.head.wake = PF_WAKE_NONE;
+		return BPF_RB_FORCE_WAKEUP;
+	}
+	return BPF_RB_NO_WAKEUP;
+}
+
+pf_inline void copy_comm(char *to, const char *from)
+{
+	bpf_probe_read_kernel(to, PF_COMM_LEN, from);
+}
+
+pf_inline void actor_is_current(struct pf_actor *actor)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+
+	actor->cgid = group_of(current);
+	actor->pid = current->pid;
+	actor->tgid = current->tgid;
+	actor->uid = current->cred->uid.val;
+	actor->reserved = 0;
+	copy_comm(actor->comm, current->comm);
+}
+
+pf_inline bool is_self(void)
+{
+	u32 self = policy.head.self_tgid;
+
+	return self && bpf_get_current_pid_tgid() >> 32 == self;
+}
+
+/* Fields that every record has; the number comes last, so that a gap means a lost record. */
+pf_inline void record_begin(struct pf_record *r, u16 kind, u16 cause, u64 cgid)
+{
+	r->boot_ns = bpf_ktime_get_boot_ns();
+	r->cgid = cgid;
+	r->value = 0;
+	r->tid = 0;
+	r->tgid = 0;
+	r->guest = 0;
+	r->role_index = 0;
+	r->slot = PF_NOWHERE;
+	r->role = PF_REC_ROLE_NONE;
+	r->kind = kind;
+	r->cause = cause;
+	r->flags = 0;
+	r->from_cpu = PF_NOWHERE;
+	r->to_cpu = PF_NOWHERE;
+	r->from_node = PF_NOWHERE;
+	r->to_node = PF_NOWHERE;
+	r->reserved = 0;
+	r->suppressed = 0;
+	r->seq = __sync_fetch_and_add(&policy.head.seq, 1) + 1;
+}
+
+pf_inline void record_slot(struct pf_record *r, u32 slot_plus_1)
+{
+	const struct pf_slot *s;
+
+	if (!slot_plus_1)
+		return;
+	s = slot_at(slot_plus_1);
+	r->slot = slot_plus_1 - 1;
+	r->guest = s->guest;
+	r->role = s->role;
+	r->role_index = s->role_index;
+}
+
+pf_inline void record_thread(struct pf_record *r, struct task_struct *p)
+{
+	r->tid = p->pid;
+	r->tgid = p->tgid;
+	copy_comm(r->comm, p->comm);
+}
+
+pf_inline void record_cpus(struct pf_record *r, u32 from, u32 to)
+{
+	r->from_cpu = from;
+	r->to_cpu = to;
+	r->from_node = node_of(from);
+	r->to_node = node_of(to);
+}
+
+pf_inline void record_actor(struct pf_record *r, const struct pf_actor *actor)
+{
+	if (actor) {
+		r->actor = *actor;
+		r->flags |= PF_RF_ACTOR;
+	} else {
+		__builtin_memset(&r->actor, 0, sizeof(r->actor));
+	}
+}
+
+/*
+ * For hooks outside the scheduler's locks, which another program may interrupt on this CPU: one
+ * instruction each.
+ */
+pf_inline void count_record(u32 slot_plus_1, bool told)
+{
+	u32 row = slot_plus_1 - 1;
+	struct pf_counters *c = slot_plus_1 ? bpf_map_lookup_elem(&counters, &row) : NULL;
+
+	if (!c)
+		return;
+	if (told)
+		__sync_fetch_and_add(&c->told, 1);
+	else
+		__sync_fetch_and_add(&c->dropped, 1);
+}
