@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control API: HTTP and JSON on a Unix socket, docs/control-api.md. It answers out of the
+ * callbacks below and changes nothing itself.
+ *
+ * Everything runs inside the caller's event loop: sockets are non-blocking, so a slow client costs
+ * one connection of 64 and at most 10 s of silence, never the loop.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "agent/base/err.h"
+#include "agent/model/config.h"
+#include "agent/serve/peer.h"
+
+/*
+ * What the agent answers. @guest is a name or UUID as the client wrote it, NULL for all. On
+ * success @body is JSON, malloc'ed, handed over. On failure @err's words go to the client, and the
+ * code chooses the status: -ENOENT 404, -EINVAL 400, -EPERM and -EACCES 403, -EALREADY, -EBUSY and
+ * -EEXIST 409, all else 500. Called from the loop: none may block.
+ */
+struct pf_api_ops {
+	int (*status)(void *ctx, const char *guest, char **body, struct pf_err *err);
+	int (*plan)(void *ctx, const char *guest, char **body, struct pf_err *err);
+	int (*host)(void *ctx, char **body, struct pf_err *err);
+	int (*hold)(void *ctx, const char *guest, char **body, struct pf_err *err);
+	int (*release)(void *ctx, const char *guest, char **body, struct pf_err *err);
+};
+
+struct pf_api;
+
+/**
+ * pf_api_new - opens the socket and serves it from @event
+ * @config: socket, socket_group and others_read count; not kept. A group that does not exist is
+ *	no error: then only root may connect (or everyone reads, with others_read)
+ * @event: referenced for as long as the API lives
+ * @ops: all five; kept by pointer, with @ctx handed to each
+ *
+ * Return: 0, or -errno as of pf_listener_open() with words.
+ */
+int pf_api_new(const struct pf_config *config, sd_event *event, const struct pf_api_ops *ops,
+	       void *ctx, struct pf_api **out, struct pf_err *err);
+
+/* Closes every connection and removes the socket. Fine on NULL. */
+void pf_api_free(struct pf_api **api);
+
+/*
+ * Replaces pf_peer_read() as the judge of who is at the other end, for tests: @identify returns 0
+ * or -errno as it does.
+ */
+void pf_api_set_identify(struct pf_api *api, int (*identify)(int fd, struct pf_peer *out));
