@@ -134,7 +134,7 @@ static enum MHD_Result call(struct pf_api *api, struct MHD_Connection *connectio
 	return answer(connection, 200, body, NULL);
 }
 
-/* The checks, cheapest first; rights before existence of a guest, so that nobody can probe names. */
+/* Cheapest check first; rights before names, so that nobody can probe which guests there are. */
 static enum MHD_Result dispatch(struct pf_api *api, struct MHD_Connection *connection,
 				const struct request *request, const struct pf_route *route,
 				const char *method)
