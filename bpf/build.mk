@@ -15,4 +15,4 @@ $(BPF_SKEL): $(B)/bpf/pinfold.bpf.o
 	@mkdir -p $(@D)
 	bpftool gen skeleton $< name pinfold > $@.tmp && mv $@.tmp $@
 
-$(B)/obj/bpf/loader.o $(B)/san/bpf/loader.o: $(BPF_SKEL)
+$(B)/obj/bpf/generation.o $(B)/san/bpf/generation.o: $(BPF_SKEL)

@@ -48,8 +48,11 @@ pf_inline void remember(struct pf_thread *t, u16 cause, bool by_current)
 
 pf_inline struct pf_record *told_by_current(u16 kind, u16 cause, u64 cgid, u32 slot_plus_1)
 {
-	struct pf_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	struct pf_record *r;
 
+	if (!policy.head.live)
+		return NULL;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	count_record(slot_plus_1, r != NULL);
 	if (!r)
 		return NULL;
@@ -187,7 +190,7 @@ pf_inline void tell_knob(struct pf_act *act)
 	u32 slot_plus_1 = slot_of_group(act->cgid);
 	struct pf_knob_record *k;
 
-	if (!slot_plus_1 && !bpf_map_lookup_elem(&watched, &act->cgid))
+	if (!policy.head.live || (!slot_plus_1 && !bpf_map_lookup_elem(&watched, &act->cgid)))
 		return;
 	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
 	count_record(slot_plus_1, k != NULL);
@@ -447,7 +450,7 @@ pf_inline int pages_moved(u64 moved, int reason)
 	struct pf_counters *c;
 	struct pf_record *r;
 
-	c = slot_plus_1 && moved ? bpf_map_lookup_elem(&counters, &row) : NULL;
+	c = slot_plus_1 && moved && policy.head.live ? bpf_map_lookup_elem(&counters, &row) : NULL;
 	if (!c)
 		return 0;
 	__sync_fetch_and_add(&c->pages, moved);

@@ -18,6 +18,7 @@ struct pf_ring_map ring SEC(".maps");
 struct pf_counters_map counters SEC(".maps");
 struct pf_threads_map threads SEC(".maps");
 struct pf_cpu_actors_map cpu_actors SEC(".maps");
+struct pf_carried_map carried SEC(".maps"); /* user space's alone: what earlier programs counted */
 
 /* The benchmark's: look at one process only. 0 in the agent, and then the verifier cuts it out. */
 const volatile int only_tgid;
@@ -161,7 +162,7 @@ static __noinline int step_outside(struct pf_step *step)
 	bool first;
 
 	step->count = bpf_map_lookup_elem(&counters, &row);
-	if (!step->count)
+	if (!step->count || !policy.head.live)
 		return 0;
 	t = bpf_task_storage_get(&threads, step->p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!t) {

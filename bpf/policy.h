@@ -61,12 +61,14 @@ struct pf_policy_head {
 	__u64 bucket_cost;  /* one record, in jiffies << PF_TICK_SHIFT */
 	__u64 bucket_depth; /* the burst, same unit */
 	__u32 ring_bytes;
+	__u32 live;				   /* 0: another generation of programs counts */
 	__u32 cpus_down;			   /* CPUs that are going or have gone offline */
+	__u32 reserved0;
 	__s32 capability[PF_CAPABILITIES_MAX];	   /* 0 attached, -errno refused; by loader.c's list */
 	__u32 left __attribute__((aligned(64)));   /* guest threads may be in groups not in the table */
 	__u32 wake __attribute__((aligned(64)));   /* enum pf_wake */
 	__u64 seq __attribute__((aligned(64)));	   /* last record's */
-	__u64 reserved[7];
+	__u64 reserved1[7];
 };
 
 /*

@@ -65,6 +65,13 @@ struct pf_counters_map {
 	__type(value, struct pf_counters);
 };
 
+struct pf_carried_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PF_SLOTS);
+	__type(key, u32);
+	__type(value, struct pf_counters);
+};
+
 struct pf_threads_map {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
