@@ -1004,7 +1004,7 @@ static void refuse_doctype(void *ctx, const xmlChar *name, const xmlChar *extern
 	xmlStopParser(ctxt);
 }
 
-static int read_document(xmlParserCtxtPtr ctxt, const char *xml, xmlNode **out,
+static int read_document(xmlParserCtxtPtr ctxt, const char *xml, const char *name, xmlNode **out,
 			 struct pf_err *err)
 {
 	size_t len = strlen(xml);
@@ -1018,14 +1018,14 @@ static int read_document(xmlParserCtxtPtr ctxt, const char *xml, xmlNode **out,
 	ctxt->myDoc = xmlCtxtReadMemory(ctxt, xml, (int)len, NULL, NULL,
 					XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	why = xmlCtxtGetLastError(ctxt);
+	if (!ctxt->myDoc && (!why || !why->message))
+		return pf_fail_plain(err, EBADMSG, "domain XML has a DOCTYPE, which is refused");
 	if (!ctxt->myDoc)
-		return pf_fail_plain(err, EBADMSG, "not XML without a DOCTYPE: line %d: %.*s",
-				     why ? why->line : 0,
-				     why && why->message ? (int)strcspn(why->message, "\n") : 0,
-				     why && why->message ? why->message : "");
+		return pf_fail_plain(err, EBADMSG, "domain XML, line %d: %.*s", why->line,
+				     (int)strcspn(why->message, "\n"), why->message);
 	root = xmlDocGetRootElement(ctxt->myDoc);
-	if (!root || !is_element(root, "domain"))
-		return pf_fail_plain(err, EBADMSG, "XML is not a <domain>");
+	if (!root || !is_element(root, name))
+		return pf_fail_plain(err, EBADMSG, "XML is not a <%s>", name);
 	*out = root;
 	return 0;
 }
@@ -1058,7 +1058,7 @@ int pf_domain_xml_parse(const char *xml, struct pf_guest *out, struct pf_err *er
 
 	if (!ctxt)
 		return pf_fail(err, ENOMEM, "read domain XML");
-	r = read_document(ctxt, xml, &domain, err);
+	r = read_document(ctxt, xml, "domain", &domain, err);
 	if (r < 0)
 		return r;
 	r = take_domain(&p, domain, err);
@@ -1066,5 +1066,78 @@ int pf_domain_xml_parse(const char *xml, struct pf_guest *out, struct pf_err *er
 		return r;
 	*out = guest;
 	guest = (struct pf_guest){};
+	return 0;
+}
+
+/* ---- libvirt's status file -------------------------------------------------------------- */
+
+static int check_owner(const xmlNode *status, const struct pf_guest *guest, struct pf_err *err)
+{
+	xmlNode *node = child(child(status, "domain"), "uuid");
+	auto_text *text = node ? xmlNodeGetContent(node) : NULL;
+	char uuid[37];
+
+	if (!text || !parse_uuid((const char *)text, uuid))
+		return pf_fail_plain(err, EBADMSG, "libvirt's status file tells no <uuid>");
+	if (strcmp(uuid, guest->uuid) != 0)
+		return pf_fail_plain(err, ESTALE, "libvirt's status file is of guest %s, not of %s",
+				     uuid, guest->uuid);
+	return 0;
+}
+
+static void take_vcpu_tids(const xmlNode *status, struct pf_promise *promise)
+{
+	for (size_t i = 0; i < promise->vcpu_count; i++)
+		promise->vcpus[i].tid = 0;
+	for_each_child(node, child(status, "vcpus"), "vcpu") {
+		auto_text *number = attribute(node, "id");
+		auto_text *pid = attribute(node, "pid");
+		unsigned int index, tid;
+
+		if (!parse_unsigned(number, &index) || !parse_unsigned(pid, &tid) || tid > INT32_MAX)
+			continue;
+		for (size_t i = 0; i < promise->vcpu_count; i++)
+			if (promise->vcpus[i].index == index)
+				promise->vcpus[i].tid = (pid_t)tid;
+	}
+}
+
+/* The XML says placement='auto' only; what numad chose at the start stands here alone. */
+static void take_numad(const xmlNode *status, struct pf_promise *promise)
+{
+	xmlNode *numad = child(status, "numad");
+	auto_text *nodeset = numad ? attribute(numad, "nodeset") : NULL;
+	auto_text *cpuset = numad ? attribute(numad, "cpuset") : NULL;
+
+	if (nodeset && promise->memory.automatic)
+		promise->memory.nodes_known =
+			pf_cpulist_parse((const char *)nodeset, &promise->memory.nodes) == 0;
+	if (cpuset && promise->vcpu_automatic)
+		promise->vcpu_default.set =
+			pf_cpulist_parse((const char *)cpuset, &promise->vcpu_default.cpus) == 0;
+}
+
+int pf_domstatus_parse(const char *xml, struct pf_guest *guest, struct pf_err *err)
+{
+	auto_ctxt ctxt = xmlNewParserCtxt();
+	auto_text *pid = NULL;
+	xmlNode *status = NULL;
+	unsigned int value;
+	int r;
+
+	if (!ctxt)
+		return pf_fail(err, ENOMEM, "read libvirt's status file");
+	r = read_document(ctxt, xml, "domstatus", &status, err);
+	if (r < 0)
+		return r;
+	r = check_owner(status, guest, err);
+	if (r < 0)
+		return r;
+	pid = attribute(status, "pid");
+	if (!parse_unsigned(pid, &value) || value == 0 || value > INT32_MAX)
+		return pf_fail_plain(err, EBADMSG, "libvirt's status file tells no process id");
+	guest->pid = (pid_t)value;
+	take_vcpu_tids(status, &guest->promise);
+	take_numad(status, &guest->promise);
 	return 0;
 }

@@ -26,6 +26,17 @@
 int pf_domain_xml_parse(const char *xml, struct pf_guest *out, struct pf_err *err);
 
 /**
+ * pf_domstatus_parse - reads what libvirt recorded of a running guest's process
+ * @xml: libvirt's status file, <domstatus>; not an interface, but the format of qemu_domain.c's
+ *       qemuDomainObjPrivateXMLFormat(), which libvirt itself must read after an upgrade
+ * @guest: uuid is given; pid, the vCPUs' thread ids and what numad chose are set. A vCPU that has
+ *       no id there has 0 afterwards. Untouched on failure
+ *
+ * Return: 0, -EBADMSG, -ESTALE when it is another guest's record, -ENOMEM.
+ */
+int pf_domstatus_parse(const char *xml, struct pf_guest *guest, struct pf_err *err);
+
+/**
  * pf_cpulist_parse - reads libvirt's list syntax: "1-4,^3"
  * @text: fields in order, each adding (N, N-M) or taking out (^N) what earlier ones added, as in
  *        libvirt's virBitmapParse(): "^3,1-4" holds 3. White space and a trailing comma are fine
