@@ -45,9 +45,9 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o)
 AGENT_OBJ := $(AGENT_SRC:%.c=$(B)/obj/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/obj/%.o) $(CLI_LIB_SRC:%.c=$(B)/obj/%.o)
 SAN_LIB_OBJ := $(LIB_SRC:%.c=$(B)/san/%.o) $(FAKE_SRC:%.c=$(B)/san/%.o) \
-	$(patsubst %.c,$(B)/san/%.o,$(filter-out %/main.c,$(AGENT_SRC)))
+	$(patsubst %.c,$(B)/san/%.o,$(filter-out %/main.c,$(AGENT_SRC) $(CLI_SRC)))
 
-.PHONY: all help deps check unit demo lab lint install uninstall clean format bench deb
+.PHONY: all help deps check unit unit-build contract demo lab lint install uninstall clean format bench deb
 .DEFAULT_GOAL := all
 
 all: $(B)/pinfoldd $(B)/pinfold ## build pinfoldd and pinfold into .build/
@@ -93,7 +93,9 @@ deps: ## install what build, lab and tests need (apt on Debian 12)
 check: ## everything: unit tests, contract suite, lab suites with real guests
 	tests/check/all.sh
 
-unit: $(UNIT_BIN) ## unit tests alone (ASan + UBSan)
+unit-build: $(UNIT_BIN)
+
+unit: unit-build ## unit tests alone (ASan + UBSan)
 	tests/check/unit.sh $(UNIT_BIN)
 
 demo: ## the whole story in a lab of 24 CPUs, in a few minutes
@@ -111,4 +113,5 @@ format: ## clang-format over every C file
 clean: ## remove .build/ but not the kernels fetched for the lab
 	find $(B) -mindepth 1 -maxdepth 1 ! -name kernels ! -name lab -exec rm -rf {} +
 
+-include tests/contract/build.mk
 -include packaging/install.mk

@@ -23,22 +23,40 @@ static bool unknown(const struct pf_memory_promise *memory)
 	return binds(memory) && memory->automatic && !memory->nodes_known;
 }
 
-static void add_promise(const struct pf_memory_promise *memory, struct pf_memory_bound *bound)
+/*
+ * libvirt narrows every leaf to <memory>'s nodes when that binds, whatever the cells say; their
+ * nodes are added, so that no cell is cut off from its own. Without it, it takes that each cell
+ * binds: the memory of one that doesn't may be anywhere.
+ */
+static void add_cells(const struct pf_promise *promise, struct pf_memory_bound *bound)
 {
-	if (unknown(memory))
-		bound->rule = PF_SET_UNHELD;
-	else if (!binds(memory) && bound->rule != PF_SET_UNHELD)
-		bound->rule = PF_SET_INHERIT;
-	else
+	for (size_t i = 0; i < promise->cell_count; i++) {
+		const struct pf_memory_promise *memory =
+			pf_memory_of_cell(promise, &promise->cells[i]);
+
+		if (!binds(memory) && !binds(&promise->memory))
+			bound->rule = PF_SET_INHERIT;
 		pf_set_or(&bound->nodes, &bound->nodes, &memory->nodes);
+	}
+}
+
+static bool any_unknown(const struct pf_promise *promise)
+{
+	for (size_t i = 0; i < promise->cell_count; i++)
+		if (unknown(&promise->cells[i].memory))
+			return true;
+	return unknown(&promise->memory);
 }
 
 static void add_all(const struct pf_promise *promise, struct pf_memory_bound *bound)
 {
-	if (binds(&promise->memory) || !promise->cell_count)
-		add_promise(&promise->memory, bound);
-	for (size_t i = 0; i < promise->cell_count; i++)
-		add_promise(pf_memory_of_cell(promise, &promise->cells[i]), bound);
+	bound->nodes = promise->memory.nodes;
+	if (any_unknown(promise))
+		bound->rule = PF_SET_UNHELD;
+	else if (!binds(&promise->memory) && !promise->cell_count)
+		bound->rule = PF_SET_INHERIT;
+	else
+		add_cells(promise, bound);
 }
 
 static int find_missing(const struct pf_host *host, struct pf_memory_bound *bound,

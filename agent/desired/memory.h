@@ -7,7 +7,7 @@
 
 /* Where a guest's memory may be. */
 struct pf_memory_bound {
-	enum pf_set_rule rule; /* inherit when any part of it may be anywhere */
+	enum pf_set_rule rule; /* inherit when a part of it may be anywhere */
 	struct pf_set nodes;   /* exact: the union for every leaf's cpuset.mems */
 };
 
@@ -19,8 +19,9 @@ const struct pf_memory_promise *pf_memory_of_cell(const struct pf_promise *promi
  * pf_memory_bound_of - one union of nodes for the whole guest
  *
  * cpuset.mems is not per thread in effect (a write migrates the whole address space), so every
- * leaf gets the union of all nodes that are promised strictly or restrictively. Nodes without
- * memory are findings and left out. Return: 0 or -ENOMEM.
+ * leaf gets the union of all nodes that were promised, when <memory> or else every cell binds
+ * (strict, restrictive); otherwise the leaves inherit. Nodes without memory are findings and left
+ * out. Return: 0 or -ENOMEM.
  */
 int pf_memory_bound_of(const struct pf_host *host, const struct pf_promise *promise,
 		       struct pf_memory_bound *out, struct pf_findings *findings);

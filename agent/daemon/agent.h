@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The running agent: what pinfoldd's parts share. One thread, one event loop. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "agent/apply/apply.h"
+#include "agent/base/err.h"
+#include "agent/daemon/held.h"
+#include "agent/model/config.h"
+#include "agent/model/guest.h"
+#include "agent/model/host.h"
+#include "agent/serve/api.h"
+#include "agent/source/libvirt.h"
+#include "cgroup/cgroup.h"
+
+struct pf_agent {
+	struct pf_config config;
+	const char *config_path;
+	bool config_must_exist;
+	struct pf_host host;
+	int root; /* "/" */
+	struct pf_cgroup *cgroup;
+	struct pf_unit_bus *bus; /* NULL without systemd */
+	struct pf_ledger *ledger;
+	struct pf_apply apply;
+	struct pf_libvirt *libvirt;
+	struct pf_api *api;
+
+	sd_event *event;
+	sd_event_source *interval; /* the next full pass */
+	sd_event_source *wake;	   /* the earliest time some guest waits for */
+
+	struct pf_guests guests; /* libvirt's newest snapshot */
+	bool known;		 /* there was one */
+	uint64_t answered;	 /* the newest ticket that it answers */
+	struct pf_held *held;	 /* one per guest of the snapshot */
+	size_t held_count;
+};
+
+/* Opens everything but the loop's sources. Return: 0 or -errno with one message. */
+int pf_agent_open(struct pf_agent *agent, struct pf_err *err);
+
+/* Closes what pf_agent_open() and the loop opened; leaves every guest as it is. */
+void pf_agent_close(struct pf_agent *agent);
+
+/* Now, CLOCK_MONOTONIC, us. */
+uint64_t pf_now_usec(void);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/pass.h"
+
+#include <errno.h>
+
+#include "agent/base/cleanup.h"
+#include "agent/desired/desired.h"
+#include "agent/diff/diff.h"
+#include "agent/observe/read.h"
+#include "agent/source/proc.h"
+
+static int compare(const struct pf_pass *pass, const struct pf_guest *guest, struct pf_plan *plan,
+		   struct pf_guest_status *status, struct pf_err *err)
+{
+	PF_CLEANUP(pf_placement_clear) struct pf_placement placement = {};
+	PF_CLEANUP(pf_actual_clear) struct pf_actual actual = {};
+	int r;
+
+	r = pf_desire(pass->host, pass->guests, guest, pass->config, &placement);
+	if (r < 0)
+		return pf_fail(err, r, "guest '%s': work out its placement", guest->name);
+	r = pf_observe(pass->cgroup, &placement, &actual, err);
+	if (r < 0)
+		return r;
+	r = pf_diff(pass->host, &placement, &actual, plan, status);
+	if (r < 0)
+		return pf_fail(err, r, "guest '%s': compare it with its placement", guest->name);
+	return 0;
+}
+
+int pf_pass_guest(const struct pf_pass *pass, const struct pf_guest *guest, struct pf_plan *plan,
+		  struct pf_guest_status *status, struct pf_err *err)
+{
+	PF_CLEANUP(pf_guest_clear) struct pf_guest now = {};
+	int r;
+
+	*plan = (struct pf_plan){};
+	*status = (struct pf_guest_status){};
+	r = pf_guest_copy(&now, guest);
+	if (r < 0)
+		return pf_fail(err, r, "guest '%s': look at its process", guest->name);
+	r = pf_proc_fill(pass->root, &now, err);
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	return compare(pass, &now, plan, status, err);
+}

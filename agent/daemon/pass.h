@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "agent/base/err.h"
+#include "agent/model/config.h"
+#include "agent/model/guest.h"
+#include "agent/model/host.h"
+#include "agent/model/plan.h"
+#include "agent/model/status.h"
+#include "cgroup/cgroup.h"
+
+/* What a pass looks at. */
+struct pf_pass {
+	const struct pf_config *config;
+	const struct pf_host *host;
+	const struct pf_guests *guests; /* as libvirt told them, without process facts */
+	struct pf_cgroup *cgroup;
+	int root; /* where /proc is */
+};
+
+/**
+ * pf_pass_guest - source -> desired -> observe -> diff for one of the guests; writes nothing
+ * @plan, @status: owned by the caller; zeroed on failure
+ *
+ * Return: 0; -ESRCH when its process is gone; another -errno when it could not be looked at.
+ */
+int pf_pass_guest(const struct pf_pass *pass, const struct pf_guest *guest, struct pf_plan *plan,
+		  struct pf_guest_status *status, struct pf_err *err);

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/reconcile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/array.h"
+#include "agent/base/cleanup.h"
+#include "agent/base/log.h"
+#include "agent/daemon/pass.h"
+#include "agent/daemon/tell.h"
+#include "agent/source/topology.h"
+
+struct pf_held *pf_reconcile_find(struct pf_agent *agent, const char *guest)
+{
+	for (size_t i = 0; i < agent->held_count; i++) {
+		struct pf_held *held = &agent->held[i];
+
+		if (held->present &&
+		    (strcmp(held->name, guest) == 0 || strcasecmp(held->uuid, guest) == 0))
+			return held;
+	}
+	return NULL;
+}
+
+static struct pf_held *find_uuid(struct pf_agent *agent, const char *uuid)
+{
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (strcmp(agent->held[i].uuid, uuid) == 0)
+			return &agent->held[i];
+	return NULL;
+}
+
+static struct pf_held *add_held(struct pf_agent *agent, const struct pf_guest *guest)
+{
+	struct pf_held *held = pf_append(&agent->held, &agent->held_count);
+
+	if (!held)
+		return NULL;
+	memcpy(held->uuid, guest->uuid, sizeof(held->uuid));
+	return held;
+}
+
+/* A guest that was started anew is another guest: what was remembered of it is dropped. */
+static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_guest *guest)
+{
+	struct pf_err err;
+	int r;
+
+	if (held->pid && held->pid != guest->pid) {
+		struct pf_held fresh = {};
+
+		memcpy(fresh.uuid, held->uuid, sizeof(fresh.uuid));
+		pf_held_clear(held);
+		*held = fresh;
+	}
+	held->present = true;
+	if (!held->name || strcmp(held->name, guest->name) != 0) {
+		char *name = strdup(guest->name);
+
+		if (!name)
+			return -ENOMEM;
+		free(held->name);
+		held->name = name;
+	}
+	if (held->pid == guest->pid)
+		return 0;
+	held->pid = guest->pid;
+	r = pf_ledger_adopt(agent->ledger, guest->uuid, guest->pid, &held->released, &err);
+	if (r < 0)
+		pf_log(LOG_WARNING, "guest '%s': %s", guest->name, err.text);
+	return 0;
+}
+
+/* Those of the last snapshot that are not in the new one have ended. */
+static void drop_absent(struct pf_agent *agent)
+{
+	for (size_t i = 0; i < agent->held_count;) {
+		struct pf_held *held = &agent->held[i];
+		struct pf_err err;
+
+		if (held->present) {
+			i++;
+			continue;
+		}
+		pf_log(LOG_INFO, "guest '%s': ended", held->name ?: held->uuid);
+		if (pf_ledger_forget(agent->ledger, held->uuid, &err) < 0)
+			pf_log(LOG_WARNING, "guest '%s': %s", held->name ?: held->uuid, err.text);
+		pf_held_clear(held);
+		agent->held[i] = agent->held[--agent->held_count];
+		agent->held[agent->held_count] = (struct pf_held){};
+	}
+}
+
+static void take_snapshot(struct pf_agent *agent)
+{
+	struct pf_guests guests;
+	uint64_t answered;
+
+	if (!pf_libvirt_take(agent->libvirt, &guests, &answered))
+		return;
+	pf_guests_clear(&agent->guests);
+	agent->guests = guests;
+	agent->answered = answered;
+	agent->known = true;
+}
+
+static void match_held(struct pf_agent *agent)
+{
+	for (size_t i = 0; i < agent->held_count; i++)
+		agent->held[i].present = false;
+	for (size_t i = 0; i < agent->guests.count; i++) {
+		const struct pf_guest *guest = &agent->guests.items[i];
+		struct pf_held *held = find_uuid(agent, guest->uuid) ?: add_held(agent, guest);
+
+		if (!held || renew(agent, held, guest) < 0)
+			pf_log(LOG_ERR, "guest '%s': out of memory, not held for now",
+			       guest->name);
+	}
+}
+
+static void look_at(struct pf_agent *agent, struct pf_held *held, const struct pf_guest *guest)
+{
+	const struct pf_pass pass = {
+		.config = &agent->config,
+		.host = &agent->host,
+		.guests = &agent->guests,
+		.cgroup = agent->cgroup,
+		.root = agent->root,
+	};
+	struct pf_guest_status status;
+	struct pf_plan plan;
+	struct pf_err err;
+	int r = pf_pass_guest(&pass, guest, &plan, &status, &err);
+
+	if (r == -ESRCH) {
+		held->present = false;
+		return;
+	}
+	if (r < 0) {
+		pf_log(LOG_ERR, "%s", err.text);
+		return;
+	}
+	pf_plan_clear(&held->plan);
+	pf_guest_status_clear(&held->status);
+	held->plan = plan;
+	held->status = status;
+	pf_held_note(held, pf_now_usec());
+}
+
+static void look(struct pf_agent *agent)
+{
+	struct pf_err err;
+
+	if (pf_topology_refresh(agent->root, &agent->host, &err) < 0)
+		pf_log(LOG_WARNING, "the host's CPUs could not be read anew: %s", err.text);
+	match_held(agent);
+	for (size_t i = 0; i < agent->guests.count; i++) {
+		struct pf_held *held = find_uuid(agent, agent->guests.items[i].uuid);
+
+		if (held)
+			look_at(agent, held, &agent->guests.items[i]);
+	}
+	drop_absent(agent);
+}
+
+static const struct pf_guest *guest_of(const struct pf_agent *agent, const struct pf_held *held)
+{
+	for (size_t i = 0; i < agent->guests.count; i++)
+		if (strcmp(agent->guests.items[i].uuid, held->uuid) == 0)
+			return &agent->guests.items[i];
+	return NULL;
+}
+
+static void keep_failure(struct pf_held *held, const struct pf_outcome *outcome)
+{
+	if (pf_findings_add(&held->failures, PF_FINDING_IMPOSSIBLE, "%s", outcome->err.text) < 0)
+		pf_log(LOG_ERR, "guest '%s': out of memory", held->name);
+}
+
+/* Carries the plan out and looks again: only what is read back counts. */
+static void carry_out(struct pf_agent *agent, struct pf_held *held)
+{
+	pf_auto_free struct pf_outcome *outcomes = NULL;
+	const struct pf_guest *guest = guest_of(agent, held);
+	size_t count = 0;
+	int r;
+
+	pf_findings_clear(&held->failures);
+	r = pf_apply_plan(&agent->apply, &held->plan, &outcomes, &count);
+	if (r < 0)
+		pf_log(LOG_ERR, "guest '%s': out of memory, nothing was changed", held->name);
+	for (size_t i = 0; i < count; i++)
+		if (outcomes[i].result == PF_OUTCOME_FAILED)
+			keep_failure(held, &outcomes[i]);
+	pf_tell_outcomes(held, outcomes, count);
+	if (guest)
+		look_at(agent, held, guest);
+	pf_held_tried(held, !held->plan.count, pf_now_usec());
+}
+
+static void ask(struct pf_agent *agent, struct pf_held *held)
+{
+	held->ticket = pf_libvirt_refresh(agent->libvirt, held->uuid);
+	held->ticket_deadline_usec = pf_now_usec() + agent->config.libvirt_timeout_usec;
+}
+
+/* One guest's turn. Return: when to look again (us), 0 for no time in particular. */
+static uint64_t take_turn(struct pf_agent *agent, struct pf_held *held)
+{
+	uint64_t when = 0;
+
+	/* At most: ask, then apply or wait; then wait for the next attempt or nothing. */
+	for (int i = 0; i < 3; i++) {
+		switch (pf_held_turn(held, agent->answered, pf_now_usec(), &when)) {
+		case PF_TURN_NOTHING:
+			return 0;
+		case PF_TURN_WAIT:
+			return when;
+		case PF_TURN_ASK:
+			ask(agent, held);
+			break;
+		case PF_TURN_APPLY:
+			carry_out(agent, held);
+			break;
+		}
+	}
+	return when;
+}
+
+static void wake_at(struct pf_agent *agent, uint64_t when)
+{
+	if (!agent->wake)
+		return;
+	if (!when) {
+		sd_event_source_set_enabled(agent->wake, SD_EVENT_OFF);
+		return;
+	}
+	sd_event_source_set_time(agent->wake, when);
+	sd_event_source_set_enabled(agent->wake, SD_EVENT_ONESHOT);
+}
+
+void pf_reconcile(struct pf_agent *agent)
+{
+	uint64_t earliest = 0;
+
+	take_snapshot(agent);
+	look(agent);
+	for (size_t i = 0; i < agent->held_count; i++) {
+		struct pf_held *held = &agent->held[i];
+		uint64_t when = held->present ? take_turn(agent, held) : 0;
+
+		if (when && (!earliest || when < earliest))
+			earliest = when;
+		pf_tell_state(held);
+	}
+	wake_at(agent, earliest);
+}
+
+void pf_reconcile_look(struct pf_agent *agent)
+{
+	look(agent);
+}
+
+int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)
+{
+	int r;
+
+	if (held->released)
+		return pf_fail_plain(err, EALREADY, "guest '%s' is released already", held->name);
+	r = pf_ledger_set_released(agent->ledger, held->uuid, true, err);
+	if (r < 0)
+		return r;
+	held->released = true;
+	r = pf_ledger_release(agent->ledger, &agent->apply, held->uuid, err);
+	pf_log(LOG_NOTICE, "guest '%s': released; %s", held->name,
+	       r < 0 ? err->text : "what was found was put back");
+	return r;
+}
+
+int pf_reconcile_hold(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)
+{
+	int r;
+
+	if (!held->released)
+		return pf_fail_plain(err, EALREADY, "guest '%s' is held already", held->name);
+	r = pf_ledger_set_released(agent->ledger, held->uuid, false, err);
+	if (r < 0)
+		return r;
+	held->released = false;
+	held->retry_at_usec = 0;
+	pf_log(LOG_NOTICE, "guest '%s': held again", held->name);
+	pf_reconcile(agent);
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* When a pass is run, and what is done with its result. */
+#pragma once
+
+#include "agent/daemon/agent.h"
+
+/*
+ * Takes libvirt's newest word, passes over every guest, carries out the plans whose turn it is,
+ * and sets @agent->wake to the next time a guest waits for. Says in the log what changed.
+ */
+void pf_reconcile(struct pf_agent *agent);
+
+/* Passes over every guest without writing anything: what status and plan answer with. */
+void pf_reconcile_look(struct pf_agent *agent);
+
+/* The guest of that name or UUID, or NULL. */
+struct pf_held *pf_reconcile_find(struct pf_agent *agent, const char *guest);
+
+/*
+ * Lets go of a guest: puts back what was found and leaves it alone until pf_reconcile_hold() or
+ * its end. Return: 0, -EALREADY, or the errno of the first thing that could not be put back (the
+ * rest was, and the guest is released).
+ */
+int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf_err *err);
+
+/* Holds a released guest again, now. Return: 0, -EALREADY, or -errno. */
+int pf_reconcile_hold(struct pf_agent *agent, struct pf_held *held, struct pf_err *err);

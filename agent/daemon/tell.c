@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/tell.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/array.h"
+#include "agent/base/cleanup.h"
+#include "agent/base/log.h"
+
+void pf_tell_outcomes(const struct pf_held *held, const struct pf_outcome *outcomes, size_t count)
+{
+	for (size_t i = 0; i < count && i < held->plan.count; i++) {
+		pf_auto_free char *text = pf_step_describe(&held->plan.steps[i]);
+
+		if (!text)
+			continue;
+		if (outcomes[i].result == PF_OUTCOME_DONE)
+			pf_log(LOG_NOTICE, "guest '%s': %s", held->name, text);
+		else if (outcomes[i].result == PF_OUTCOME_FAILED && held->attempts == 0)
+			pf_log(LOG_WARNING, "guest '%s': %s failed: %s", held->name, text,
+			       outcomes[i].err.text);
+		else
+			pf_log(LOG_DEBUG, "guest '%s': %s: %s", held->name, text,
+			       pf_outcome_name(outcomes[i].result));
+	}
+}
+
+/* The state as it is told: a released guest is observed; steps that failed are findings too. */
+static int copy_status(const struct pf_held *held, struct pf_guest_status *out);
+
+static const char *reason_of(const struct pf_guest_status *status)
+{
+	if (status->state == PF_STATE_DRIFTING)
+		return NULL; /* it passes; the steps are told */
+	return status->reason;
+}
+
+void pf_tell_state(struct pf_held *held)
+{
+	PF_CLEANUP(pf_guest_status_clear) struct pf_guest_status status = {};
+	pf_auto_free char *text = NULL;
+	const char *reason;
+
+	if (!held->status.name || copy_status(held, &status) < 0)
+		return;
+	if (status.state == PF_STATE_DRIFTING && held->attempts == 0)
+		return;
+	reason = reason_of(&status);
+	if (asprintf(&text, "%s%s%s", pf_state_name(status.state), reason ? ": " : "",
+		     reason ?: "") < 0) {
+		text = NULL;
+		return;
+	}
+	if (held->told && strcmp(held->told, text) == 0)
+		return;
+	pf_log(status.state == PF_STATE_IMPOSSIBLE ? LOG_WARNING : LOG_INFO, "guest '%s': %s",
+	       held->name, text);
+	free(held->told);
+	held->told = pf_take_ptr(text);
+}
+
+static int copy_text(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -ENOMEM : 0;
+}
+
+static int copy_threads(const struct pf_guest_status *from, struct pf_guest_status *to)
+{
+	for (size_t i = 0; i < from->thread_count; i++) {
+		struct pf_thread_status *thread = pf_append(&to->threads, &to->thread_count);
+
+		if (!thread)
+			return -ENOMEM;
+		*thread = from->threads[i];
+		if (copy_text(&thread->cgroup, from->threads[i].cgroup))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int copy_knobs(const struct pf_guest_status *from, struct pf_guest_status *to)
+{
+	for (size_t i = 0; i < from->knob_count; i++) {
+		struct pf_knob_status *knob = pf_append(&to->knobs, &to->knob_count);
+
+		if (!knob)
+			return -ENOMEM;
+		knob->state = from->knobs[i].state;
+		if (copy_text(&knob->group, from->knobs[i].group) ||
+		    copy_text(&knob->knob, from->knobs[i].knob) ||
+		    copy_text(&knob->desired, from->knobs[i].desired) ||
+		    copy_text(&knob->actual, from->knobs[i].actual))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int copy_cells(const struct pf_guest_status *from, struct pf_guest_status *to)
+{
+	for (size_t i = 0; i < from->cell_count; i++) {
+		struct pf_cell *cell = pf_append(&to->cells, &to->cell_count);
+
+		if (!cell)
+			return -ENOMEM;
+		*cell = from->cells[i];
+	}
+	return 0;
+}
+
+/* Steps that failed outrank what the comparison says: the next attempt is some time away. */
+static int add_failures(const struct pf_held *held, struct pf_guest_status *out)
+{
+	const char *first = pf_findings_first(&held->failures, PF_FINDING_IMPOSSIBLE);
+	int r = pf_findings_copy(&out->findings, &held->failures);
+
+	if (r < 0 || !first || out->state != PF_STATE_DRIFTING)
+		return r;
+	out->state = PF_STATE_IMPOSSIBLE;
+	free(out->reason);
+	return copy_text(&out->reason, first);
+}
+
+static int add_release(const struct pf_held *held, struct pf_guest_status *out)
+{
+	if (!held->released)
+		return 0;
+	out->released = true;
+	out->mode = PF_MODE_OBSERVE;
+	out->state = PF_STATE_OBSERVED;
+	return 0;
+}
+
+static int copy_status(const struct pf_held *held, struct pf_guest_status *out)
+{
+	const struct pf_guest_status *from = &held->status;
+	int r;
+
+	memcpy(out->uuid, from->uuid, sizeof(out->uuid));
+	out->pid = from->pid;
+	out->source = from->source;
+	out->mode = from->mode;
+	out->isolation = from->isolation;
+	out->state = from->state;
+	if (copy_text(&out->name, from->name) || copy_text(&out->reason, from->reason))
+		return -ENOMEM;
+	r = copy_threads(from, out);
+	if (!r)
+		r = copy_knobs(from, out);
+	if (!r)
+		r = copy_cells(from, out);
+	if (!r)
+		r = pf_findings_copy(&out->findings, &from->findings);
+	if (!r)
+		r = add_failures(held, out);
+	return r ?: add_release(held, out);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct pf_guest_status *left = a, *right = b;
+
+	return strcmp(left->name, right->name);
+}
+
+static int add_capability(struct pf_status *out, const char *name, bool available,
+			  const char *reason)
+{
+	struct pf_capability *capability = pf_append(&out->capabilities, &out->capability_count);
+
+	if (!capability)
+		return -ENOMEM;
+	capability->available = available;
+	if (copy_text(&capability->name, name) ||
+	    copy_text(&capability->reason, available ? NULL : reason))
+		return -ENOMEM;
+	return 0;
+}
+
+static int add_capabilities(struct pf_agent *agent, struct pf_status *out)
+{
+	int r = add_capability(out, "systemd", agent->bus != NULL,
+			       "this host was not booted with systemd: scopes do not exist, weights "
+			       "are written to the guest's own group");
+
+	if (!r)
+		r = add_capability(out, "guard", false,
+				   "not in this version: guests that ask for it are held in mode "
+				   "enforce");
+	return r;
+}
+
+static int add_guests(struct pf_agent *agent, const struct pf_held *only, struct pf_status *out)
+{
+	for (size_t i = 0; i < agent->held_count; i++) {
+		const struct pf_held *held = &agent->held[i];
+		struct pf_guest_status *guest;
+		int r;
+
+		if (!held->present || !held->status.name || (only && held != only))
+			continue;
+		guest = pf_append(&out->guests, &out->guest_count);
+		r = guest ? copy_status(held, guest) : -ENOMEM;
+		if (r < 0)
+			return r;
+	}
+	if (out->guest_count)
+		qsort(out->guests, out->guest_count, sizeof(*out->guests), by_name);
+	return 0;
+}
+
+char *pf_tell_libvirt(const struct pf_agent *agent)
+{
+	struct pf_libvirt_state state;
+	char *text;
+
+	pf_libvirt_state(agent->libvirt, &state);
+	if (asprintf(&text, "%s%s%s", pf_libvirt_link_name(state.link), state.reason[0] ? ": " : "",
+		     state.reason) < 0)
+		return NULL;
+	return text;
+}
+
+int pf_tell_status(struct pf_agent *agent, const struct pf_held *only, struct pf_status *out)
+{
+	int r;
+
+	*out = (struct pf_status){};
+	memcpy(out->hostname, agent->host.hostname, sizeof(out->hostname));
+	memcpy(out->kernel, agent->host.kernel, sizeof(out->kernel));
+	out->cpus_online = agent->host.cpus_online;
+	out->nodes_online = agent->host.nodes_online;
+	out->agent_version = strdup(PF_VERSION);
+	out->libvirt = pf_tell_libvirt(agent);
+	r = out->agent_version && out->libvirt ? 0 : -ENOMEM;
+	if (!r)
+		r = add_capabilities(agent, out);
+	if (!r)
+		r = add_guests(agent, only, out);
+	if (r < 0)
+		pf_status_clear(out);
+	return r;
+}

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make install, uninstall: where files go follows PREFIX, SYSCONFDIR, UNITDIR and DESTDIR.
+
+BINDIR := $(PREFIX)/bin
+SBINDIR := $(PREFIX)/sbin
+MANDIR := $(PREFIX)/share/man
+DOCDIR := $(PREFIX)/share/doc/pinfold
+BASHDIR := $(PREFIX)/share/bash-completion/completions
+SYSUSERSDIR := $(PREFIX)/lib/sysusers.d
+
+$(B)/pinfoldd.service: packaging/systemd/pinfoldd.service.in Makefile packaging/install.mk
+	@mkdir -p $(@D)
+	sed 's|@SBINDIR@|$(SBINDIR)|g' $< > $@
+
+install: all ## install binaries, unit, man pages and an example configuration
+	sed 's|@SBINDIR@|$(SBINDIR)|g' packaging/systemd/pinfoldd.service.in > $(B)/pinfoldd.service
+	install -D -m 755 $(B)/pinfoldd $(DESTDIR)$(SBINDIR)/pinfoldd
+	install -D -m 755 $(B)/pinfold $(DESTDIR)$(BINDIR)/pinfold
+	install -D -m 644 $(B)/pinfoldd.service $(DESTDIR)$(UNITDIR)/pinfoldd.service
+	install -D -m 644 packaging/pinfold.sysusers $(DESTDIR)$(SYSUSERSDIR)/pinfold.conf
+	install -D -m 644 packaging/pinfold.conf $(DESTDIR)$(DOCDIR)/pinfold.conf
+	install -d -m 755 $(DESTDIR)$(SYSCONFDIR)/pinfold/pinfold.conf.d
+	install -D -m 644 docs/man/pinfold.1 $(DESTDIR)$(MANDIR)/man1/pinfold.1
+	install -D -m 644 docs/man/pinfold.conf.5 $(DESTDIR)$(MANDIR)/man5/pinfold.conf.5
+	install -D -m 644 docs/man/pinfoldd.8 $(DESTDIR)$(MANDIR)/man8/pinfoldd.8
+	install -D -m 644 packaging/completions/pinfold.bash $(DESTDIR)$(BASHDIR)/pinfold
+
+uninstall: ## remove what install put there; configuration and records stay
+	rm -f $(DESTDIR)$(SBINDIR)/pinfoldd $(DESTDIR)$(BINDIR)/pinfold \
+		$(DESTDIR)$(UNITDIR)/pinfoldd.service $(DESTDIR)$(SYSUSERSDIR)/pinfold.conf \
+		$(DESTDIR)$(DOCDIR)/pinfold.conf $(DESTDIR)$(MANDIR)/man1/pinfold.1 \
+		$(DESTDIR)$(MANDIR)/man5/pinfold.conf.5 $(DESTDIR)$(MANDIR)/man8/pinfoldd.8 \
+		$(DESTDIR)$(BASHDIR)/pinfold
+	-rmdir $(DESTDIR)$(DOCDIR)

@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Touching a header rebuilds what includes it and nothing else; a second make does nothing.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+failed=0
+result() {
+	if [[ $1 == 0 ]]; then echo "ok - build: $2"; else echo "not ok - build: $2"; failed=1; fi
+}
+make -s all
+[[ -z $(make -n all | grep -v 'Nothing to be done') ]]
+result $? "a second make has nothing to do"
+touch agent/diff/work.h
+plan=$(make -n all)
+grep -q 'agent/diff/diff\.o' <<< "$plan" && ! grep -q 'agent/base/set\.o' <<< "$plan"
+result $? "touching a header rebuilds what includes it and nothing else"
+make -s all
+exit $failed

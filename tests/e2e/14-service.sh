@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: 4x2 systemd
+# shellcheck shell=bash
+# As an operator has it: make install, a unit, reload, watchdog, one clear message for a wrong file.
+
+setup()
+{
+	guest served --vcpus 1 --cputune "<vcpupin vcpu='0' cpuset='2'/>"
+	make -s install PREFIX=/usr/local
+	systemd-sysusers /usr/local/lib/sysusers.d/pinfold.conf
+	systemctl daemon-reload
+	systemctl enable --now pinfoldd
+}
+
+teardown()
+{
+	systemctl disable --now pinfoldd
+	make -s uninstall PREFIX=/usr/local
+	systemctl daemon-reload
+	lab_guest_destroy served
+}
+
+main_pid()
+{
+	systemctl show -P MainPID pinfoldd
+}
+
+unit_is()
+{
+	systemctl show -P ActiveState pinfoldd | grep -qx "$1"
+}
+
+test_enabling_the_unit_is_all_it_takes()
+{
+	systemctl is-active pinfoldd
+	wait_for 60 /usr/local/bin/pinfold status served --check
+	write_knob "$(lab_scope served)/vcpu0/cpuset.cpus" 5
+	becomes 2 cat "$(lab_scope served)/vcpu0/cpuset.cpus"
+	becomes "1 guest" systemctl show -P StatusText pinfoldd
+}
+
+test_a_reload_takes_the_new_configuration()
+{
+	local pid
+	pid=$(main_pid)
+	mkdir -p /etc/pinfold/pinfold.conf.d
+	printf '[defaults]\nmode = observe\n' > /etc/pinfold/pinfold.conf.d/10-observe.conf
+	systemctl reload pinfoldd
+	becomes observed state served
+	rm /etc/pinfold/pinfold.conf.d/10-observe.conf
+	kill -HUP "$pid"
+	becomes held state served
+	is "$pid" main_pid
+}
+
+test_a_reload_of_a_wrong_file_keeps_the_old_one_and_says_file_and_line()
+{
+	printf '[defaults]\nmode = enforce\nmoed = observe\n' > /etc/pinfold/pinfold.conf
+	systemctl reload pinfoldd
+	wait_for 20 journal_has "/etc/pinfold/pinfold.conf:3:"
+	systemctl is-active pinfoldd
+	held
+	rm /etc/pinfold/pinfold.conf
+}
+
+journal_has()
+{
+	journalctl -q --no-pager -u pinfoldd | grep -F -- "$1"
+}
+
+test_a_start_with_a_wrong_file_fails_once_with_status_78()
+{
+	systemctl stop pinfoldd
+	printf '[agent]\ninterval = soon\n' > /etc/pinfold/pinfold.conf
+	! systemctl start pinfoldd
+	is 78 systemctl show -P ExecMainStatus pinfoldd
+	is 0 systemctl show -P NRestarts pinfoldd
+	journal_has "/etc/pinfold/pinfold.conf:2:"
+	rm /etc/pinfold/pinfold.conf
+	systemctl reset-failed pinfoldd
+	systemctl start pinfoldd
+	wait_for 60 held
+}
+
+test_a_killed_agent_is_started_again_and_nothing_drifts()
+{
+	local pid
+	pid=$(main_pid)
+	kill -KILL "$pid"
+	is 2 allowed "$(vcpu_tid served 0)"
+	wait_for 60 unit_is active
+	wait_for 60 held
+	[[ $(main_pid) != "$pid" ]]
+}
+
+test_a_hung_agent_is_ended_by_the_watchdog()
+{
+	local pid
+	mkdir -p /run/systemd/system/pinfoldd.service.d
+	printf '[Service]\nWatchdogSec=3s\n' > /run/systemd/system/pinfoldd.service.d/test.conf
+	systemctl daemon-reload
+	systemctl restart pinfoldd
+	wait_for 60 held
+	sleep 5
+	pid=$(main_pid)
+	[[ $pid != 0 ]]
+	kill -STOP "$pid"
+	wait_for 90 test ! -e "/proc/$pid"
+	wait_for 60 held
+	rm -r /run/systemd/system/pinfoldd.service.d
+	systemctl daemon-reload
+}
+
+test_only_root_and_the_group_may_change_and_others_may_not_read()
+{
+	refuses 3 setpriv --reuid 65534 --regid 65534 --clear-groups /usr/local/bin/pinfold status
+	setpriv --reuid 65534 --regid "$(getent group pinfold | cut -d: -f3)" --clear-groups \
+		/usr/local/bin/pinfold status --check
+	setpriv --reuid 65534 --regid "$(getent group pinfold | cut -d: -f3)" --clear-groups \
+		/usr/local/bin/pinfold release served
+	/usr/local/bin/pinfold hold served
+}
+
+test_the_man_pages_are_installed()
+{
+	test -s /usr/local/share/man/man1/pinfold.1
+	test -s /usr/local/share/man/man5/pinfold.conf.5
+	test -s /usr/local/share/man/man8/pinfoldd.8
+}

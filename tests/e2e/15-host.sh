@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: 4x2 systemd
+# shellcheck shell=bash
+# pinfold host shows what numactl --hardware and libvirt's <topology> show together.
+
+libvirt_cpus()
+{
+	virsh capabilities | python3 -IS -c 'import sys, xml.etree.ElementTree as t
+for c in t.parse(sys.stdin).iter("cell"):
+    for p in c.iter("cpu"):
+        print(c.get("id"), p.get("id"), p.get("socket_id"), p.get("core_id"), p.get("siblings"))' |
+		sort -n
+}
+
+our_cpus()
+{
+	"$PINFOLD" host --json | jq -r '.cpus[] | select(.online) |
+		"\(.node) \(.cpu) \(.package) \(.core) \(.siblings)"' | sort -n
+}
+
+test_cpus_are_as_libvirt_has_them()
+{
+	diff <(libvirt_cpus) <(our_cpus)
+}
+
+test_nodes_memory_and_distances_are_as_numactl_has_them()
+{
+	local node
+	numactl --hardware > /tmp/hardware
+	for node in $("$PINFOLD" host --json | jq -r '.nodes[].node'); do
+		is "$(sed -n "s/^node $node cpus: //p" /tmp/hardware)" \
+			jq -r --argjson n "$node" '[.cpus[] | select(.node == $n and .online).cpu] | join(" ")' \
+			<<< "$("$PINFOLD" host --json)"
+		is "$(sed -n "s/^node $node size: \([0-9]*\) MB/\1/p" /tmp/hardware)" \
+			jq -r --argjson n "$node" '.nodes[] | select(.node == $n).memory_total_kib / 1024 | floor' \
+			<<< "$("$PINFOLD" host --json)"
+		is "$(sed -n "s/^ *$node: *//p" /tmp/hardware | tr -s ' ' | sed 's/ $//')" \
+			jq -r --argjson n "$node" '.nodes[] | select(.node == $n).distances | map(tostring) | join(" ")' \
+			<<< "$("$PINFOLD" host --json)"
+	done
+}
+
+test_an_offline_cpu_is_shown_as_such()
+{
+	echo 0 > /sys/devices/system/cpu/cpu7/online
+	is false jq '.cpus[] | select(.cpu == 7).online' <<< "$("$PINFOLD" host --json)"
+	echo 1 > /sys/devices/system/cpu/cpu7/online
+	is true jq '.cpus[] | select(.cpu == 7).online' <<< "$("$PINFOLD" host --json)"
+}
+
+test_huge_pages_are_counted_per_node()
+{
+	echo 3 > /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
+	is 3 jq '.nodes[] | select(.node == 1).hugepages[] | select(.size_kib == 2048).total' \
+		<<< "$("$PINFOLD" host --json)"
+	echo 0 > /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
+}
+
+test_the_table_is_for_80_columns()
+{
+	"$PINFOLD" host > /tmp/host.txt
+	cat /tmp/host.txt
+	! awk 'length > 80' /tmp/host.txt | grep .
+	! grep -P '\x1b' /tmp/host.txt
+}
+
+test_the_kernel_passes_the_contract_suite()
+{
+	.build/contract-kernel
+}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Sourced by inside.sh before each test file: the agent, guests, and the kernel's own truth.
+# shellcheck shell=bash
+source tests/lab/guest.sh
+
+PINFOLD=$PWD/.build/pinfold
+PINFOLDD=$PWD/.build/pinfoldd
+CG=/sys/fs/cgroup
+AGENT_LOG=/tmp/pinfoldd.log
+
+# Where a failed test failed.
+blame()
+{
+	echo "failed at ${BASH_SOURCE[1]}:${BASH_LINENO[0]}: $BASH_COMMAND"
+}
+
+# What one wants to see after a failure.
+evidence()
+{
+	echo "--- agent"
+	tail -n 25 "$AGENT_LOG" 2>/dev/null
+	[[ ! -d /run/systemd/system ]] || journalctl -q -n 25 --no-pager -u pinfoldd 2>/dev/null
+	"$PINFOLD" status 2>&1 | head -n 60
+	"$PINFOLD" plan 2>&1 | head -n 20
+}
+
+# agent_start [CONFIG LINES]: runs the agent of this tree by itself, not as a unit.
+agent_start()
+{
+	mkdir -p /tmp/pinfold.d
+	printf '%s\n' "${1:-[agent]}" > /tmp/pinfold.conf
+	"$PINFOLDD" --config /tmp/pinfold.conf >> "$AGENT_LOG" 2>&1 &
+	echo $! > /tmp/pinfoldd.pid
+	wait_for 60 "$PINFOLD" status
+}
+
+agent_pid()
+{
+	cat /tmp/pinfoldd.pid
+}
+
+# agent_stop [SIGNAL]: ends it and waits until it is gone.
+agent_stop()
+{
+	local pid
+	pid=$(cat /tmp/pinfoldd.pid 2>/dev/null) || return 0
+	kill "-${1:-TERM}" "$pid" 2>/dev/null || true
+	wait_for 30 gone "$pid"
+	rm -f /tmp/pinfoldd.pid
+}
+
+gone()
+{
+	[[ ! -e /proc/$1 || $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) == Z ]]
+}
+
+# is EXPECTED COMMAND...: the command's output is exactly that.
+is()
+{
+	local want=$1 got
+	shift
+	got=$("$@") || { echo "$*: failed"; return 1; }
+	[[ $got == "$want" ]] || { echo "$*: '$got', expected '$want'"; return 1; }
+}
+
+# knob FILE, leaf GUEST LEAF FILE: a cgroup file's text.
+knob()
+{
+	cat "$1"
+}
+
+leaf()
+{
+	local scope
+	scope=$(lab_scope "$1") && cat "$scope/$2/$3"
+}
+
+# unit_knob GUEST FILE: the same of the guest's scope.
+unit_dir()
+{
+	local scope
+	scope=$(lab_scope "$1") && echo "${scope%/libvirt}"
+}
+
+write_knob()
+{
+	printf '%s\n' "$2" > "$1"
+}
+
+# becomes EXPECTED COMMAND...: within a minute, the command prints that.
+becomes()
+{
+	wait_for 60 is "$@" || is "$@"
+}
+
+# held [GUEST]: the agent says so, and there is nothing left to do.
+held()
+{
+	"$PINFOLD" status "$@" --check && "$PINFOLD" plan "$@"
+}
+
+becomes_held()
+{
+	wait_for 60 held "$@" || held "$@"
+}
+
+# state GUEST, reason GUEST, finding GUEST
+state()
+{
+	"$PINFOLD" status "$1" --json | jq -r '.guests[0].state'
+}
+
+reason()
+{
+	"$PINFOLD" status "$1" --json | jq -r '.guests[0].reason // ""'
+}
+
+findings()
+{
+	"$PINFOLD" status "$1" --json | jq -r '.guests[0].findings[].text'
+}
+
+says()
+{
+	findings "$1" | grep -F -- "$2"
+}
+
+# guest NAME OPTIONS...: starts it as lab_guest_xml describes it.
+guest()
+{
+	local file
+	file=$(mktemp /tmp/guest.XXXXXX)
+	lab_guest_xml "$@" > "$file"
+	lab_guest_start "$file"
+}
+
+# refuses STATUS COMMAND...: it ends with that exit status.
+refuses()
+{
+	local want=$1 got=0
+	shift
+	"$@" > /tmp/refused.out 2>&1 || got=$?
+	[[ $got == "$want" ]] || { echo "$*: exit status $got, expected $want"; cat /tmp/refused.out; return 1; }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/base/array.h"
+#include "agent/daemon/held.h"
+
+#define SECOND UINT64_C(1000000)
+
+static struct pf_step *add_step(struct pf_held *held, const char *knob, const char *value,
+				const char *was)
+{
+	struct pf_step *step = pf_append(&held->plan.steps, &held->plan.count);
+
+	step->kind = PF_STEP_KNOB;
+	step->role = (struct pf_role){PF_ROLE_EMULATOR, 0};
+	step->group = strdup("/g/emulator");
+	step->knob = strdup(knob);
+	step->value = strdup(value);
+	step->was = strdup(was);
+	return step;
+}
+
+static struct pf_held drifting(void)
+{
+	struct pf_held held = {.present = true, .status.mode = PF_MODE_ENFORCE};
+
+	add_step(&held, "cpuset.cpus", "8", "3");
+	return held;
+}
+
+static void libvirt_is_asked_before_a_repair(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_ASK);
+	held.ticket = 7;
+	held.ticket_deadline_usec = 6 * SECOND;
+	assert_int_equal(pf_held_turn(&held, 6, 5 * SECOND, &when), PF_TURN_WAIT);
+	assert_int_equal(when, 6 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 7, 5 * SECOND, &when), PF_TURN_APPLY);
+	pf_held_clear(&held);
+}
+
+static void a_hung_libvirt_does_not_stop_repairs(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	pf_held_note(&held, 5 * SECOND);
+	held.ticket = 7;
+	held.ticket_deadline_usec = 6 * SECOND;
+	assert_int_equal(pf_held_turn(&held, 0, 6 * SECOND, &when), PF_TURN_APPLY);
+	pf_held_clear(&held);
+}
+
+static void observed_and_released_guests_are_left_alone(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	held.status.mode = PF_MODE_OBSERVE;
+	assert_int_equal(pf_held_turn(&held, 0, SECOND, &when), PF_TURN_NOTHING);
+	held.status.mode = PF_MODE_ENFORCE;
+	held.released = true;
+	assert_int_equal(pf_held_turn(&held, 0, SECOND, &when), PF_TURN_NOTHING);
+	pf_held_clear(&held);
+}
+
+static void an_emulator_opened_to_more_nodes_is_given_a_second(void **state)
+{
+	struct pf_held held = {.present = true, .status.mode = PF_MODE_ENFORCE};
+	uint64_t when = 0;
+
+	(void)state;
+	add_step(&held, "cpuset.mems", "1", "0-3");
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_WAIT);
+	assert_int_equal(when, 6 * SECOND);
+	/* It does not begin anew with each look. */
+	pf_held_note(&held, 5 * SECOND + 500000);
+	assert_int_equal(pf_held_turn(&held, 0, 6 * SECOND, &when), PF_TURN_ASK);
+	pf_held_clear(&held);
+}
+
+static void a_new_vcpu_thread_is_given_a_second(void **state)
+{
+	struct pf_held held = drifting();
+	struct pf_thread_status *thread;
+	uint64_t when = 0;
+
+	(void)state;
+	thread = pf_append(&held.status.threads, &held.status.thread_count);
+	thread->role = (struct pf_role){PF_ROLE_VCPU, 0};
+	pf_held_note(&held, SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, SECOND, &when), PF_TURN_ASK);
+	thread = pf_append(&held.status.threads, &held.status.thread_count);
+	thread->role = (struct pf_role){PF_ROLE_VCPU, 1};
+	pf_held_note(&held, 2 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 2 * SECOND, &when), PF_TURN_WAIT);
+	assert_int_equal(when, 3 * SECOND);
+	pf_held_clear(&held);
+}
+
+static void what_does_not_help_is_repeated_ever_more_rarely(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t now = 100 * SECOND, last = 0, when = 0;
+
+	(void)state;
+	pf_held_note(&held, now);
+	for (int i = 0; i < 10; i++) {
+		pf_held_tried(&held, false, now);
+		assert_int_equal(pf_held_turn(&held, 0, now, &when), PF_TURN_WAIT);
+		assert_true(when - now >= last);
+		last = when - now;
+		now = when;
+	}
+	assert_int_equal(last, 60 * SECOND);
+	pf_held_clear(&held);
+}
+
+static void success_ends_the_waiting(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	pf_held_note(&held, SECOND);
+	pf_held_tried(&held, false, SECOND);
+	pf_plan_clear(&held.plan);
+	pf_held_note(&held, 2 * SECOND);
+	add_step(&held, "cpuset.cpus", "8", "3");
+	pf_held_note(&held, 2 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 2 * SECOND, &when), PF_TURN_ASK);
+	pf_held_clear(&held);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(libvirt_is_asked_before_a_repair),
+		cmocka_unit_test(a_hung_libvirt_does_not_stop_repairs),
+		cmocka_unit_test(observed_and_released_guests_are_left_alone),
+		cmocka_unit_test(an_emulator_opened_to_more_nodes_is_given_a_second),
+		cmocka_unit_test(a_new_vcpu_thread_is_given_a_second),
+		cmocka_unit_test(what_does_not_help_is_repeated_ever_more_rarely),
+		cmocka_unit_test(success_ends_the_waiting),
+	};
+
+	return cmocka_run_group_tests_name("held", tests, NULL, NULL);
+}
