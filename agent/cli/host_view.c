@@ -20,6 +20,8 @@ static char *format_size(uint64_t kib, char buf[16])
 		value /= 1024;
 		unit++;
 	}
+	if (!kib)
+		return strcpy(buf, "0");
 	snprintf(buf, 16, value < 100 && value != (double)(uint64_t)value ? "%.1f%c" : "%.0f%c",
 		 value, units[unit]);
 	return buf;

@@ -18,7 +18,7 @@
  * What the agent answers. @guest is a name or UUID as the client wrote it, NULL for all. On
  * success @body is JSON, malloc'ed, handed over. On failure @err's words go to the client, and the
  * code chooses the status: -ENOENT 404, -EINVAL 400, -EPERM and -EACCES 403, -EALREADY, -EBUSY and
- * -EEXIST 409, all else 500. Called from the loop: none may block.
+ * -EEXIST 409, -EAGAIN 503, all else 500. Called from the loop: none may block.
  */
 struct pf_api_ops {
 	int (*status)(void *ctx, const char *guest, char **body, struct pf_err *err);

@@ -87,6 +87,8 @@ unsigned int pf_route_status(int code)
 	case EBUSY:
 	case EEXIST:
 		return 409;
+	case EAGAIN:
+		return 503;
 	default:
 		return 500;
 	}

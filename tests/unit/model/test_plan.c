@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/base/cleanup.h"
+#include "agent/model/plan.h"
+
+static void assert_says(const struct pf_step *step, const char *want)
+{
+	pf_auto_free char *text = pf_step_describe(step);
+
+	assert_non_null(text);
+	assert_string_equal(text, want);
+}
+
+static void each_step_says_what_it_does_and_what_was_there(void **state)
+{
+	struct pf_step step = {
+		.kind = PF_STEP_KNOB,
+		.group = (char *)"/m/vcpu0",
+		.knob = (char *)"cpuset.cpus",
+		.value = (char *)"8",
+		.was = (char *)"0-3",
+		.tid = 42,
+		.role = {PF_ROLE_VCPU, 0},
+	};
+
+	(void)state;
+	assert_says(&step, "write 8 to /m/vcpu0/cpuset.cpus (was 0-3)");
+	step.was = (char *)"";
+	assert_says(&step, "write 8 to /m/vcpu0/cpuset.cpus (was empty)");
+	step.kind = PF_STEP_UNIT_KNOB;
+	assert_says(&step, "write 8 to /m/vcpu0/cpuset.cpus through systemd (was empty)");
+	step.was = NULL;
+	step.kind = PF_STEP_MAKE_GROUP;
+	assert_says(&step, "make threaded group /m/vcpu0");
+	step.kind = PF_STEP_CONTROLLERS;
+	step.value = (char *)"+cpuset +cpu";
+	assert_says(&step, "enable +cpuset +cpu below /m/vcpu0");
+	step.kind = PF_STEP_ATTACH;
+	assert_says(&step, "move vcpu 0 (thread 42) to /m/vcpu0 (was in an unknown group)");
+	step.was = (char *)"/m/emulator";
+	assert_says(&step, "move vcpu 0 (thread 42) to /m/vcpu0 (was in /m/emulator)");
+	step.kind = PF_STEP_AFFINITY;
+	step.was = NULL;
+	pf_set_add_range(&step.cpus, 8, 9);
+	assert_says(&step, "set affinity of vcpu 0 (thread 42) to 8-9");
+	step.was = (char *)"0-23";
+	assert_says(&step, "set affinity of vcpu 0 (thread 42) to 8-9 (was 0-23)");
+}
+
+static void a_kind_reads_back_its_name(void **state)
+{
+	enum pf_step_kind back;
+
+	(void)state;
+	for (unsigned int kind = 0; kind <= PF_STEP_AFFINITY; kind++) {
+		const char *name = pf_step_kind_name((enum pf_step_kind)kind);
+
+		assert_int_equal(pf_step_kind_parse(name, &back), 0);
+		assert_int_equal(back, kind);
+	}
+	assert_int_equal(pf_step_kind_parse("unknown", &back), -EINVAL);
+	assert_int_equal(pf_step_kind_parse("", &back), -EINVAL);
+}
+
+static void clearing_frees_every_text_of_every_step(void **state)
+{
+	struct pf_plan plan = {.name = strdup("web"), .count = 2};
+
+	(void)state;
+	plan.steps = calloc(2, sizeof(*plan.steps));
+	for (size_t i = 0; i < 2; i++) {
+		plan.steps[i].group = strdup("g");
+		plan.steps[i].knob = strdup("k");
+		plan.steps[i].value = strdup("v");
+		plan.steps[i].was = strdup("w");
+		plan.steps[i].unit = strdup("u");
+	}
+	pf_plan_clear(&plan); /* the leak checker looks */
+	assert_null(plan.steps);
+	assert_int_equal(plan.count, 0);
+	pf_plan_clear(&plan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_step_says_what_it_does_and_what_was_there),
+		cmocka_unit_test(a_kind_reads_back_its_name),
+		cmocka_unit_test(clearing_frees_every_text_of_every_step),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
