@@ -37,14 +37,29 @@ struct request {
 	size_t body_bytes;
 };
 
+static bool is_full(const struct pf_api *api)
+{
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(api->http, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return info && info->num_connections >= CONNECTIONS_MAX;
+}
+
 /* Does what libmicrohttpd has to do now, and comes back when it has a time-out to look at. */
 static int pump(struct pf_api *api)
 {
+	bool was_full = is_full(api);
 	MHD_UNSIGNED_LONG_LONG timeout_ms;
 	uint64_t now_usec;
 	int r;
 
 	MHD_run(api->http);
+	/*
+	 * At its limit it stops watching the listening socket, and looks whether it may watch again
+	 * at the start of a run only: without this one nothing would wake us for who waits there.
+	 */
+	if (was_full)
+		MHD_run(api->http);
 	if (MHD_get_timeout(api->http, &timeout_ms) != MHD_YES)
 		return sd_event_source_set_enabled(api->timer, SD_EVENT_OFF);
 	r = sd_event_now(api->event, CLOCK_MONOTONIC, &now_usec);
