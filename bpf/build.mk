@@ -16,3 +16,5 @@ $(BPF_SKEL): $(B)/bpf/pinfold.bpf.o
 	bpftool gen skeleton $< name pinfold > $@.tmp && mv $@.tmp $@
 
 $(B)/obj/bpf/generation.o $(B)/san/bpf/generation.o: $(BPF_SKEL)
+
+-include tests/bench/build.mk

@@ -56,7 +56,7 @@ pf_inline struct pf_record *told_by_current(u16 kind, u16 cause, u64 cgid, u32 s
 	count_record(slot_plus_1, r != NULL);
 	if (!r)
 		return NULL;
-	record_begin(r, kind, cause, cgid);
+	record_begin(r, bpf_ktime_get_boot_ns(), kind, cause, cgid);
 	record_slot(r, slot_plus_1);
 	__builtin_memset(r->comm, 0, sizeof(r->comm));
 	actor_is_current(&r->actor);
@@ -196,7 +196,7 @@ pf_inline void tell_knob(struct pf_act *act)
 	count_record(slot_plus_1, k != NULL);
 	if (!k)
 		return;
-	record_begin(&k->rec, PF_REC_KNOB, act->cause, act->cgid);
+	record_begin(&k->rec, bpf_ktime_get_boot_ns(), PF_REC_KNOB, act->cause, act->cgid);
 	record_slot(&k->rec, slot_plus_1);
 	__builtin_memset(k->rec.comm, 0, sizeof(k->rec.comm));
 	actor_is_current(&k->rec.actor);

@@ -69,13 +69,19 @@ pf_inline u64 charge(struct pf_counters *c, struct pf_thread *t, u64 open_at, u6
 pf_inline bool user_mask_has(struct task_struct *p, u32 cpu)
 {
 	struct cpumask *mask;
-	u64 word = 0;
+	u64 word;
 
 	if (!bpf_core_field_exists(p->user_cpus_ptr))
 		return false;
-	mask = BPF_CORE_READ(p, user_cpus_ptr);
-	if (!mask || bpf_probe_read_kernel(&word, sizeof(word), (u64 *)mask + (cpu >> 6)))
+	mask = p->user_cpus_ptr;
+	if (!mask)
 		return false;
+	if (cpu < 64) {
+		word = mask->bits[0];
+		barrier_var(word); /* one load a pointer type: the verifier wants it so */
+	} else if (bpf_probe_read_kernel(&word, sizeof(word), (u64 *)mask + (cpu >> 6))) {
+		return false;
+	}
 	return word >> (cpu & 63) & 1;
 }
 
@@ -102,6 +108,30 @@ pf_inline void record_cause(struct pf_record *r, struct pf_step *step, struct pf
 	}
 }
 
+/* Clocks drift by at most 500 ppm: 16 jiffies make 32 us of it. */
+#define PF_CLOCK_JIFFIES 16
+
+/*
+ * CLOCK_BOOTTIME, for a queued thread by the clock of the run queue that it is taken from: its
+ * lock is held, its clock has just been brought up to date. A waking thread's may be old.
+ */
+pf_inline u64 boot_time(struct task_struct *p, u32 from)
+{
+	struct pf_clock *c = &policy.clock[pf_bound(from, PF_CPUS)];
+	u64 jiffies, rq_ns, boot_ns;
+
+	if (!bpf_core_field_exists(p->se.cfs_rq) || p->on_rq != PF_ON_RQ_MIGRATING)
+		return bpf_ktime_get_boot_ns();
+	rq_ns = p->se.cfs_rq->rq->clock;
+	jiffies = bpf_jiffies64();
+	if (jiffies < c->until)
+		return rq_ns + c->ahead_ns;
+	boot_ns = bpf_ktime_get_boot_ns();
+	c->ahead_ns = boot_ns - rq_ns;
+	c->until = jiffies + PF_CLOCK_JIFFIES;
+	return boot_ns;
+}
+
 static __noinline void tell(struct pf_step *step, struct pf_thread *t, u16 kind, u16 out, u64 value)
 {
 	struct pf_record *r;
@@ -119,7 +149,7 @@ static __noinline void tell(struct pf_step *step, struct pf_thread *t, u16 kind,
 		step->count->dropped++;
 		return;
 	}
-	record_begin(r, kind, PF_CAUSE_UNKNOWN, step->cgid);
+	record_begin(r, boot_time(step->p, step->from), kind, PF_CAUSE_UNKNOWN, step->cgid);
 	record_slot(r, step->slot_plus_1);
 	record_thread(r, step->p);
 	record_cpus(r, step->from, step->to);
@@ -162,7 +192,7 @@ static __noinline int step_outside(struct pf_step *step)
 	bool first;
 
 	step->count = bpf_map_lookup_elem(&counters, &row);
-	if (!step->count || !policy.head.live)
+	if (!step->count || !policy.head.live || not_ours(step->p))
 		return 0;
 	t = bpf_task_storage_get(&threads, step->p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!t) {
@@ -208,7 +238,7 @@ static __noinline int migrate_left(struct task_struct *p, int to, u64 cgid)
 	step.from = p->thread_info.cpu;
 	step.slot = slot_at(step.slot_plus_1);
 	step.left = PF_RF_LEFT;
-	if (has_cpu(step.slot->home, step.from) && has_cpu(step.slot->home, to))
+	if (at_home(step.slot, step.from) && at_home(step.slot, to))
 		return 0;
 	return step_outside(&step);
 }
@@ -218,17 +248,17 @@ int BPF_PROG(pf_migrate, struct task_struct *p, int to)
 {
 	u64 cgid = group_of(p);
 	u32 slot_plus_1 = slot_of_group(cgid);
+	struct pf_slot *slot;
 	struct pf_step step;
 	u32 from;
 
-	if (not_ours(p))
-		return 0;
 	if (!slot_plus_1)
 		return policy.head.left ? migrate_left(p, to, cgid) : 0;
 	from = p->thread_info.cpu;
-	step.slot = slot_at(slot_plus_1);
-	if (has_cpu(step.slot->home, from) && has_cpu(step.slot->home, to))
+	slot = slot_at(slot_plus_1);
+	if (at_home(slot, from) && at_home(slot, to))
 		return 0;
+	step.slot = slot;
 	step.p = p;
 	step.cgid = cgid;
 	step.slot_plus_1 = slot_plus_1;
@@ -274,7 +304,7 @@ int BPF_PROG(pf_new_thread, struct task_struct *p)
 		thread_belongs(t, slot_plus_1, cgid);
 	step.from = step.to = p->thread_info.cpu;
 	step.slot = slot_at(slot_plus_1);
-	if (has_cpu(step.slot->home, step.to))
+	if (at_home(step.slot, step.to))
 		return 0;
 	step.p = p;
 	step.cgid = cgid;
@@ -360,7 +390,7 @@ int pf_settle(struct bpf_iter__task *ctx)
 	stay.tid = p->pid;
 	stay.tgid = p->tgid;
 	stay.slot = slot_plus_1 - 1;
-	copy_comm(stay.comm, p->comm);
+	copy_comm(stay.comm, p);
 	bpf_seq_write(ctx->meta->seq, &stay, sizeof(stay));
 	return 0;
 }

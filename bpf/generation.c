@@ -26,18 +26,21 @@ const char *const pf_map_names[PF_MAPS] = {
 	[PF_MAP_RING] = "ring",	      [PF_MAP_WATCHED] = "watched",
 };
 
-/* libbpf has one print function for the whole process: the last thing it complained about. */
+/*
+ * libbpf has one print function for the whole process. What it complains about first is the cause,
+ * the rest is what followed.
+ */
 static _Thread_local char complaint[256];
 
 __attribute__((format(printf, 2, 0)))
 static int keep_complaint(enum libbpf_print_level level, const char *fmt, va_list args)
 {
-	if (level == LIBBPF_WARN)
+	if (level == LIBBPF_WARN && !complaint[0])
 		vsnprintf(complaint, sizeof(complaint), fmt, args);
 	return 0;
 }
 
-static const char *last_complaint(void)
+static const char *first_complaint(void)
 {
 	complaint[strcspn(complaint, "\n")] = 0;
 	return complaint[0] ? complaint : "no more is known";
@@ -194,12 +197,13 @@ static int load_rows(const struct pf_bpf_options *options, uint32_t slots,
 	if (r && skel) {
 		pinfold__destroy(skel);
 		find_refused(options, slots, kernel, answer);
+		complaint[0] = 0;
 		skel = open_rows(options, slots, kernel, answer, SIZE_MAX);
 		r = skel ? pinfold__load(skel) : -errno;
 	}
 	if (r) {
 		pinfold__destroy(skel);
-		return pf_fail(err, r, "load the eBPF programs (%s)", last_complaint());
+		return pf_fail(err, r, "load the eBPF programs (%s)", first_complaint());
 	}
 	*out = skel;
 	return 0;
@@ -323,6 +327,7 @@ int pf_generation_load(struct pf_generation *g, const struct pf_bpf_options *opt
 	int r;
 
 	libbpf_set_print(keep_complaint);
+	complaint[0] = 0;
 	kernel = btf__load_vmlinux_btf();
 	if (!kernel)
 		return pf_fail_plain(err, ENOTSUP,

@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
+#define PF_ON_RQ_MIGRATING 2	 /* task_struct.on_rq, kernel/sched/sched.h */
 #define PF_PF_KTHREAD 0x00200000 /* task_struct.flags, linux/sched.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -55,8 +56,17 @@ struct thread_info {
 	__u32 cpu;
 };
 
+struct rq {
+	__u64 clock;
+};
+
+struct cfs_rq {
+	struct rq *rq; /* CONFIG_FAIR_GROUP_SCHED */
+};
+
 struct sched_entity {
 	__u64 sum_exec_runtime;
+	struct cfs_rq *cfs_rq;
 };
 
 struct cpumask {
@@ -66,6 +76,7 @@ struct cpumask {
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
+	int on_rq; /* 2: being migrated from one run queue to another, whose lock is held */
 	struct sched_entity se;
 	struct cpumask *user_cpus_ptr; /* kept by sched_setaffinity(2) from 6.2 on */
 	int pid;

@@ -82,18 +82,24 @@ struct pf_bucket {
 };
 _Static_assert(sizeof(struct pf_bucket) == 16, "pf_bucket is ABI");
 
+/* What is promised about 64 CPUs; side by side, because they are asked for together. */
+struct pf_cpu_word {
+	__u64 home; /* promised, and on promised nodes */
+	__u64 cpus; /* promised */
+	__u64 near; /* on promised nodes */
+};
+
 /* What one role of one guest was promised. */
 struct pf_slot {
 	__u32 guest; /* < PF_GUESTS */
 	__u32 role_index;
 	__u16 role;
 	__u16 flags;
-	__u32 generation;	/* odd while the slot is in use; a thread's memory of it expires */
-	__u64 home[PF_CPUS / 64]; /* CPUs that are promised and on promised nodes */
-	__u64 cpus[PF_CPUS / 64];
-	__u64 nodes[PF_NODES / 64];
+	__u32 generation; /* odd while the slot is in use; a thread's memory of it expires */
+	struct pf_cpu_word word[PF_CPUS / 64];
+	__u64 nodes[PF_NODES / 64]; /* user space's own memory: the programs ask for near */
 };
-_Static_assert(sizeof(struct pf_slot) == 16 + 512 + 512 + 128, "pf_slot is ABI");
+_Static_assert(sizeof(struct pf_slot) == 16 + 64 * 24 + 128, "pf_slot is ABI");
 
 /* The token bucket of a guest as the time at which it will be empty, on a cache line of its own. */
 struct pf_tat {
@@ -101,11 +107,21 @@ struct pf_tat {
 	__u64 reserved[7];
 };
 
+/*
+ * How a run queue's clock relates to CLOCK_BOOTTIME. Reading the latter costs more than all the
+ * rest of a record, the former is at hand when a queued thread is migrated.
+ */
+struct pf_clock {
+	__u64 ahead_ns; /* boot time minus the run queue's clock */
+	__u64 until;	/* jiffy after which it is measured again */
+};
+
 struct pf_policy {
 	struct pf_policy_head head;
 	struct pf_bucket bucket[PF_BUCKETS];
 	struct pf_slot slot[PF_SLOTS];
 	struct pf_tat tat[PF_GUESTS];
+	struct pf_clock clock[PF_CPUS];
 	__u16 node_of_cpu[PF_CPUS];
 	__u8 cpu_down[PF_CPUS];
 };

@@ -20,10 +20,14 @@ static struct pf_bucket *bucket_at(const struct pf_policy *policy, uint64_t cgid
 	return (struct pf_bucket *)&policy->bucket[at];
 }
 
-static bool home_cpu(const struct pf_policy *policy, const struct pf_promise *promise, uint32_t cpu)
+static uint64_t near_word(const struct pf_policy *policy, const struct pf_set *nodes, uint32_t word)
 {
-	return pf_set_has(&promise->cpus, cpu) &&
-	       pf_set_has(&promise->nodes, policy->node_of_cpu[cpu]);
+	uint64_t near = 0;
+
+	for (uint32_t bit = 0; bit < 64; bit++)
+		if (pf_set_has(nodes, policy->node_of_cpu[word * 64 + bit]))
+			near |= 1ULL << bit;
+	return near;
 }
 
 static void write_masks(struct pf_policy *policy, struct pf_slot *slot,
@@ -31,14 +35,12 @@ static void write_masks(struct pf_policy *policy, struct pf_slot *slot,
 {
 	for (uint32_t word = 0; word < PF_NODES / 64; word++)
 		store(&slot->nodes[word], promise->nodes.word[word]);
-	for (uint32_t word = 0; word < PF_CPUS / 64; word++) {
-		uint64_t home = 0;
+	for (uint32_t i = 0; i < PF_CPUS / 64; i++) {
+		uint64_t near = near_word(policy, &promise->nodes, i);
 
-		for (uint32_t bit = 0; bit < 64; bit++)
-			if (home_cpu(policy, promise, word * 64 + bit))
-				home |= 1ULL << bit;
-		store(&slot->cpus[word], promise->cpus.word[word]);
-		store(&slot->home[word], home);
+		store(&slot->word[i].cpus, promise->cpus.word[i]);
+		store(&slot->word[i].near, near);
+		store(&slot->word[i].home, promise->cpus.word[i] & near);
 	}
 }
 
@@ -149,7 +151,8 @@ bool pf_slot_get(const struct pf_policy *policy, uint32_t slot, struct pf_promis
 				    .role = s->role,
 				    .role_index = s->role_index,
 				    .flags = s->flags };
-	memcpy(out->cpus.word, s->cpus, sizeof(s->cpus));
+	for (uint32_t i = 0; i < PF_CPUS / 64; i++)
+		out->cpus.word[i] = s->word[i].cpus;
 	memcpy(out->nodes.word, s->nodes, sizeof(s->nodes));
 	return true;
 }

@@ -185,16 +185,17 @@ static void home_is_promised_cpus_on_promised_nodes(void **state)
 	pf_set_add(&promise.nodes, 1); /* CPUs 4-7, by make_policy() */
 	pf_set_add(&promise.nodes, PF_NODES - 1);
 	assert_int_equal(pf_slot_alloc(policy, &promise, &slot, NULL), 0);
-	assert_true(policy->slot[slot].home[0] == 0xf0);
-	assert_true(policy->slot[slot].cpus[0] == 0x3fc);
-	assert_true(policy->slot[slot].home[PF_CPUS / 64 - 1] == 1ULL << 63);
+	assert_true(policy->slot[slot].word[0].home == 0xf0);
+	assert_true(policy->slot[slot].word[0].cpus == 0x3fc);
+	assert_true(policy->slot[slot].word[0].near == 0xf0);
+	assert_true(policy->slot[slot].word[PF_CPUS / 64 - 1].home == 1ULL << 63);
 	assert_true(pf_slot_get(policy, slot, &back));
 	assert_int_equal(back.role, PF_REC_ROLE_IOTHREAD);
 	assert_int_equal(back.role_index, 3);
 	assert_true(pf_set_equal(&back.cpus, &promise.cpus));
 	pf_set_add(&promise.nodes, 2);
 	assert_int_equal(pf_slot_update(policy, slot, &promise, NULL), 0);
-	assert_true(policy->slot[slot].home[0] == 0x3f0);
+	assert_true(policy->slot[slot].word[0].home == 0x3f0);
 	assert_int_equal(pf_slot_update(policy, SLOTS, &promise, NULL), -EINVAL);
 }
 

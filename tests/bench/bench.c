@@ -1,0 +1,652 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the eBPF programs cost, on this machine. Prints JSON; tests/bench/run makes the page of it.
+ *
+ *   bench cost ROUNDS MOVES        ns a run above an empty program's, every variant in each round
+ *   bench cold ROUNDS MOVES        the same, each move after two context switches
+ *   bench whole ROUNDS SECONDS     CPU time of a workload with and without the programs
+ *   bench storm EVENTS THREADS     the storm alone, for rivals to watch
+ *   bench ours EVENTS THREADS      the storm, watched by our programs and an agent-like reader
+ *   bench drain ROUNDS             how fast a full ring is emptied
+ *
+ * Programs are keyed by cgroup id; the group is the one that this process is in, and groups of the
+ * machine are left alone: a mask without CPU 1 (or without any) makes escapes of moves there.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "agent/base/cleanup.h"
+#include "bpf/loader.h"
+#include "tests/bench/bench.skel.h"
+#include "tests/unit/bpf/kernel_test.h"
+
+#define THREADS_MAX 256
+#define ROUNDS_MAX 1000
+
+__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+static uint64_t wall_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static uint64_t process_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static struct pf_bpf *open_programs(pf_bpf_record_fn fn, void *arg, int only_tgid)
+{
+	struct pf_bpf_options options = { .on_record = fn, .arg = arg, .only_tgid = only_tgid };
+	struct pf_bpf *bpf;
+	struct pf_err err;
+
+	if (pf_bpf_open(&options, &bpf, &err))
+		die("%s", err.text);
+	return bpf;
+}
+
+static void set_rate(struct pf_bpf *bpf, bool tell)
+{
+	struct pf_policy_head *head = &pf_bpf_policy(bpf)->head;
+
+	head->bucket_cost = tell ? 0 : 1ULL << 60;
+	head->bucket_depth = tell ? 1ULL << 60 : 0;
+}
+
+/* A promise of the CPUs in @cpus for the group that this process is in. */
+static uint32_t promise(struct pf_bpf *bpf, const char *cpus, uint32_t flags)
+{
+	struct pf_promise p = { .guest = 1, .role = PF_REC_ROLE_VCPU, .flags = flags };
+	struct pf_err err;
+	uint32_t slot = 0;
+
+	pf_set_add_range(&p.nodes, 0, PF_NODES - 1);
+	if (pf_set_parse(cpus, &p.cpus, &err) || pf_bpf_slot_add(bpf, &p, &slot, &err) ||
+	    pf_group_set(pf_bpf_policy(bpf), own_group_id(), slot, &err))
+		die("%s", err.text);
+	return slot;
+}
+
+static void other_guests(struct pf_bpf *bpf)
+{
+	struct pf_promise p = { .guest = 2, .role = PF_REC_ROLE_VCPU };
+	struct pf_err err;
+	uint32_t slot;
+
+	if (pf_bpf_slot_add(bpf, &p, &slot, &err))
+		die("%s", err.text);
+	for (uint64_t cgid = 1000000; cgid < 1001000; cgid++)
+		if (pf_group_set(pf_bpf_policy(bpf), cgid, slot, &err))
+			die("%s", err.text);
+}
+
+static void flip(uint64_t times)
+{
+	for (uint64_t i = 0; i < times; i++)
+		go_to(i & 1);
+}
+
+/*
+ * Threads that are runnable but never run, because something better is there: moving one of them
+ * is done in the mover's context, so migrations follow each other as fast as can be.
+ */
+#define QUEUED 8
+static pid_t queued[QUEUED];
+
+static void *spin_for_ever(void *arg)
+{
+	__atomic_store_n((pid_t *)arg, gettid(), __ATOMIC_RELEASE);
+	for (;;)
+		__asm__ volatile("pause");
+	return NULL;
+}
+
+static void start_queued(void)
+{
+	const struct sched_param none = { 0 };
+	static pid_t hog;
+	pthread_t thread;
+
+	go_to(1);
+	pthread_create(&thread, NULL, spin_for_ever, &hog);
+	go_to(0);
+	for (int i = 0; i < QUEUED; i++) {
+		pthread_create(&thread, NULL, spin_for_ever, &queued[i]);
+		while (!__atomic_load_n(&queued[i], __ATOMIC_ACQUIRE))
+			sched_yield();
+		if (sched_setscheduler(queued[i], SCHED_IDLE, &none))
+			die("SCHED_IDLE: %s", strerror(errno));
+	}
+}
+
+static void move_queued(uint64_t times)
+{
+	cpu_set_t cpu[2];
+
+	for (int i = 0; i < 2; i++) {
+		CPU_ZERO(&cpu[i]);
+		CPU_SET(i, &cpu[i]);
+	}
+	for (uint64_t i = 0; i < times; i++)
+		if (sched_setaffinity(queued[i % QUEUED], sizeof(cpu_set_t),
+				      &cpu[~(i / QUEUED) & 1]))
+			die("sched_setaffinity: %s", strerror(errno));
+}
+
+static void consume(struct pf_bpf *bpf)
+{
+	unsigned int again;
+	struct pf_err err;
+
+	if (pf_bpf_consume(bpf, &again, &err) < 0)
+		die("%s", err.text);
+}
+
+/* ---- cost a run -------------------------------------------------------------------------- */
+
+struct runs {
+	uint64_t count;
+	uint64_t ns;
+};
+
+static struct runs runs_of_fd(int fd)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		die("program info: %s", strerror(errno));
+	return (struct runs){ info.run_cnt, info.run_time_ns };
+}
+
+static struct runs runs_of_ours(struct pf_bpf *bpf)
+{
+	struct pf_program_cost rows[32];
+	int count = pf_bpf_costs(bpf, rows, 32, NULL);
+
+	for (int i = 0; i < count; i++)
+		if (!strcmp(rows[i].name, "pf_migrate"))
+			return (struct runs){ rows[i].runs, rows[i].run_ns };
+	die("pf_migrate is not attached");
+}
+
+static double mean(struct runs before, struct runs after)
+{
+	if (after.count == before.count)
+		die("the program never ran: are bpf statistics off?");
+	return (double)(after.ns - before.ns) / (after.count - before.count);
+}
+
+enum variant { STRANGER, HOME, SUPPRESSED, EMITTED, FLIP_BACK, HASH, CLASSIC, VARIANTS };
+
+static const char *const variant_names[VARIANTS] = {
+	"stranger", "home", "suppressed", "emitted", "out-and-back", "hash-tp_btf", "hash-classic",
+};
+
+struct bench_cost {
+	struct bench *skel;
+	struct pf_bpf *bpf;
+	uint32_t slot;
+	bool has_classic;
+	void (*move)(uint64_t times);
+	double floor_before[ROUNDS_MAX], floor_after[ROUNDS_MAX];
+	double ns[VARIANTS][ROUNDS_MAX];
+};
+
+static void prepare(struct bench_cost *b, enum variant variant)
+{
+	static const char *const cpus[VARIANTS] = { "0-4095", "0-4095", "2", "2", "0", "2", "2" };
+	struct pf_promise p = { .guest = 1, .role = PF_REC_ROLE_VCPU };
+	struct pf_policy *policy = pf_bpf_policy(b->bpf);
+	struct pf_err err;
+
+	pf_set_add_range(&p.nodes, 0, PF_NODES - 1);
+	p.flags = variant == EMITTED ? PF_SLOT_EVERY : 0;
+	set_rate(b->bpf, variant == EMITTED || variant == FLIP_BACK);
+	if (variant == SUPPRESSED)
+		p.flags = PF_SLOT_EVERY;
+	if (pf_set_parse(cpus[variant], &p.cpus, &err) ||
+	    pf_slot_update(policy, b->slot, &p, &err))
+		die("%s", err.text);
+	if (variant == STRANGER || variant >= HASH)
+		pf_group_remove(policy, own_group_id());
+	else if (pf_group_set(policy, own_group_id(), b->slot, &err))
+		die("%s", err.text);
+}
+
+static struct bpf_link *attach_rival(struct bench_cost *b, enum variant variant)
+{
+	struct bpf_link *link = NULL;
+
+	if (variant == HASH)
+		link = bpf_program__attach(b->skel->progs.hash_tp_btf);
+	if (variant == CLASSIC)
+		link = bpf_program__attach(b->skel->progs.hash_classic);
+	if (!link && variant >= HASH)
+		die("attach %s: %s", variant_names[variant], strerror(errno));
+	return link;
+}
+
+static struct runs runs_of_variant(struct bench_cost *b, enum variant variant)
+{
+	if (variant == HASH)
+		return runs_of_fd(bpf_program__fd(b->skel->progs.hash_tp_btf));
+	if (variant == CLASSIC)
+		return runs_of_fd(bpf_program__fd(b->skel->progs.hash_classic));
+	return runs_of_ours(b->bpf);
+}
+
+static void one_step(struct bench_cost *b, enum variant variant, int round, uint64_t flips)
+{
+	int floor_a = bpf_program__fd(b->skel->progs.floor_before);
+	int floor_b = bpf_program__fd(b->skel->progs.floor_after);
+	struct bpf_link *rival = attach_rival(b, variant);
+	struct runs before[3], after[3];
+	double a, z;
+
+	prepare(b, variant);
+	b->move(200);
+	consume(b->bpf);
+	before[0] = runs_of_fd(floor_a);
+	before[1] = runs_of_variant(b, variant);
+	before[2] = runs_of_fd(floor_b);
+	b->move(flips);
+	after[0] = runs_of_fd(floor_a);
+	after[1] = runs_of_variant(b, variant);
+	after[2] = runs_of_fd(floor_b);
+	bpf_link__destroy(rival);
+	consume(b->bpf);
+	a = mean(before[0], after[0]);
+	z = mean(before[2], after[2]);
+	b->floor_before[round] = a;
+	b->floor_after[round] = z;
+	b->ns[variant][round] = mean(before[1], after[1]) - (a + z) / 2;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void print_numbers(const char *name, double *values, int count, const char *end)
+{
+	double sorted[ROUNDS_MAX];
+
+	memcpy(sorted, values, count * sizeof(*values));
+	qsort(sorted, count, sizeof(*sorted), by_value);
+	printf("\"%s\":{\"median\":%.2f,\"low\":%.2f,\"high\":%.2f,\"all\":[", name,
+	       sorted[count / 2], sorted[count / 4], sorted[count * 3 / 4]);
+	for (int i = 0; i < count; i++)
+		printf("%s%.2f", i ? "," : "", values[i]);
+	printf("]}%s", end);
+}
+
+static void know_thread(struct bench_cost *b)
+{
+	uint32_t tid = gettid();
+	uint64_t mask = 1;
+
+	if (bpf_map__update_elem(b->skel->maps.by_tid, &tid, sizeof(tid), &mask, sizeof(mask),
+				 BPF_ANY))
+		die("by_tid: %s", strerror(errno));
+}
+
+static void print_costs(struct bench_cost *b, int rounds)
+{
+	printf("{");
+	print_numbers("floor-before", b->floor_before, rounds, ",");
+	print_numbers("floor-after", b->floor_after, rounds, ",");
+	for (int v = 0; v < VARIANTS; v++)
+		if (v != CLASSIC || b->has_classic)
+			print_numbers(variant_names[v], b->ns[v], rounds,
+				      v == VARIANTS - 1 || (v == HASH && !b->has_classic) ? "" : ",");
+	printf("}\n");
+}
+
+static int bench_cost(int rounds, uint64_t flips, bool cold)
+{
+	static struct bench_cost b;
+	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+
+	if (stats < 0 || rounds < 1 || rounds > ROUNDS_MAX)
+		die("bpf statistics: %s", strerror(errno));
+	b.move = cold ? flip : move_queued;
+	if (!cold)
+		start_queued();
+	b.has_classic = !access("/sys/kernel/tracing/events/sched", F_OK);
+	b.skel = bench__open_and_load();
+	if (!b.skel || !(b.skel->links.floor_before =
+				 bpf_program__attach(b.skel->progs.floor_before)))
+		die("bench programs: %s", strerror(errno));
+	b.bpf = open_programs(NULL, NULL, 0);
+	b.skel->links.floor_after = bpf_program__attach(b.skel->progs.floor_after);
+	other_guests(b.bpf);
+	b.slot = promise(b.bpf, "0-4095", 0);
+	know_thread(&b);
+	for (int round = 0; round < rounds; round++)
+		for (int v = 0; v < VARIANTS; v++)
+			if (v != CLASSIC || b.has_classic)
+				one_step(&b, v, round, flips);
+	print_costs(&b, rounds);
+	pf_bpf_close(&b.bpf);
+	bench__destroy(b.skel);
+	close(stats);
+	return 0;
+}
+
+/* ---- a whole workload -------------------------------------------------------------------- */
+
+/* One side of a ping-pong; every @every rounds it changes its CPU. */
+struct side {
+	int in, out;
+	uint64_t rounds, every;
+	bool first;
+};
+
+static void *play(void *arg)
+{
+	struct side *s = arg;
+	char ball = 0;
+
+	for (uint64_t i = 0; i < s->rounds; i++) {
+		if (s->first && write(s->out, &ball, 1) != 1)
+			die("pipe: %s", strerror(errno));
+		if (read(s->in, &ball, 1) != 1)
+			die("pipe: %s", strerror(errno));
+		if (!s->first && write(s->out, &ball, 1) != 1)
+			die("pipe: %s", strerror(errno));
+		if (i % s->every == 0)
+			go_to(i / s->every & 1);
+	}
+	return NULL;
+}
+
+struct whole {
+	double cpu_ns; /* a ping-pong */
+	double migrations_per_s;
+};
+
+static struct whole play_once(uint64_t rounds, uint64_t every)
+{
+	int there[2], back[2];
+	pthread_t threads[2];
+	struct side sides[2];
+	uint64_t cpu, wall;
+	struct whole result;
+
+	if (pipe(there) || pipe(back))
+		die("pipe: %s", strerror(errno));
+	sides[0] = (struct side){ back[0], there[1], rounds, every, true };
+	sides[1] = (struct side){ there[0], back[1], rounds, every, false };
+	cpu = process_cpu_ns();
+	wall = wall_ns();
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, play, &sides[i]);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	wall = wall_ns() - wall;
+	result.cpu_ns = (double)(process_cpu_ns() - cpu) / rounds;
+	result.migrations_per_s = 2.0 * rounds / every * 1e9 / wall;
+	for (int i = 0; i < 2; i++) {
+		close(there[i]);
+		close(back[i]);
+	}
+	return result;
+}
+
+/* How often a side must change its CPU for 30,000 migrations a second on this machine. */
+static uint64_t calibrate(uint64_t *rounds, double seconds)
+{
+	uint64_t every = 4;
+
+	for (int i = 0; i < 6; i++) {
+		struct whole w = play_once(20000, every);
+		double next = every * w.migrations_per_s / 30000;
+
+		every = next < 1 ? 1 : next + 0.5;
+		*rounds = w.migrations_per_s * every / 2 * seconds;
+	}
+	return every;
+}
+
+static int bench_whole(int rounds, double seconds)
+{
+	static double with[ROUNDS_MAX], without[ROUNDS_MAX], percent[ROUNDS_MAX], rate[ROUNDS_MAX];
+	uint64_t length = 0, every = calibrate(&length, seconds);
+
+	for (int i = 0; i < rounds; i++) {
+		struct whole a, b;
+		struct pf_bpf *bpf = NULL;
+
+		/* Which comes first changes, so that a drift of the machine cancels out. */
+		if (i & 1)
+			a = play_once(length, every);
+		bpf = open_programs(NULL, NULL, 0);
+		other_guests(bpf);
+		promise(bpf, "0-4095", 0);
+		b = play_once(length, every);
+		pf_bpf_close(&bpf);
+		if (!(i & 1))
+			a = play_once(length, every);
+		without[i] = a.cpu_ns;
+		with[i] = b.cpu_ns;
+		percent[i] = (b.cpu_ns / a.cpu_ns - 1) * 100;
+		rate[i] = b.migrations_per_s;
+	}
+	printf("{");
+	print_numbers("without_ns", without, rounds, ",");
+	print_numbers("with_ns", with, rounds, ",");
+	print_numbers("migrations_per_s", rate, rounds, ",");
+	print_numbers("percent", percent, rounds, "}\n");
+	return 0;
+}
+
+/* ---- storm ------------------------------------------------------------------------------- */
+
+static void *storm_thread(void *arg)
+{
+	go_to(0);
+	for (uint64_t i = 0; i < *(uint64_t *)arg; i++) {
+		go_to(1);
+		go_to(0);
+	}
+	return NULL;
+}
+
+/* @escapes moves to CPU 1, and as many back. Return: wall time. */
+static uint64_t storm(uint64_t escapes, int threads)
+{
+	pthread_t thread[THREADS_MAX];
+	uint64_t each = escapes / threads, begin;
+
+	if (threads > THREADS_MAX)
+		die("at most %d threads", THREADS_MAX);
+	begin = wall_ns();
+	for (int i = 0; i < threads; i++)
+		pthread_create(&thread[i], NULL, storm_thread, &each);
+	for (int i = 0; i < threads; i++)
+		pthread_join(thread[i], NULL);
+	return wall_ns() - begin;
+}
+
+static int bench_storm(uint64_t events, int threads)
+{
+	uint64_t escapes = events / 2 / threads * threads;
+	uint64_t cpu = process_cpu_ns(), wall = storm(escapes, threads);
+
+	printf("{\"escapes\":%llu,\"wall_ns\":%llu,\"cpu_ns\":%llu}\n", (unsigned long long)escapes,
+	       (unsigned long long)wall, (unsigned long long)(process_cpu_ns() - cpu));
+	return 0;
+}
+
+static int count_record(const struct pf_record *record, void *arg)
+{
+	uint64_t *count = arg;
+
+	count[record->kind == PF_REC_ESCAPE ? 0 : 1]++;
+	return 0;
+}
+
+/* Reads like the agent: sleeps in poll, comes by the clock while records come fast. */
+static void read_until(struct pf_bpf *bpf, int stop)
+{
+	for (;;) {
+		struct pollfd fds[2] = { { .fd = pf_bpf_poll_fd(bpf), .events = POLLIN },
+					 { .fd = stop, .events = POLLIN } };
+		unsigned int again = 0;
+		struct pf_err err;
+
+		if (pf_bpf_consume(bpf, &again, &err) < 0)
+			die("%s", err.text);
+		if (again)
+			fds[0].fd = -1;
+		if (poll(fds, 2, again ? (int)again / 1000 : -1) < 0)
+			die("poll: %s", strerror(errno));
+		if (fds[1].revents)
+			break;
+	}
+	consume(bpf);
+}
+
+static pid_t start_storm(uint64_t events, int threads, int go, int done)
+{
+	pid_t pid = fork();
+	char byte;
+
+	if (pid)
+		return pid;
+	if (read(go, &byte, 1) != 1)
+		_exit(1);
+	/* The main thread begins at home, so that it never escapes itself. */
+	go_to(0);
+	storm(events / 2 / threads * threads, threads);
+	close(done);
+	_exit(0);
+}
+
+static int bench_ours(uint64_t events, int threads)
+{
+	uint64_t seen[2] = { 0 }, cpu, wall;
+	int go[2], done[2], status = 0;
+	struct pf_counters sum;
+	struct bench *skel;
+	struct pf_bpf *bpf;
+	struct pf_err err;
+	uint32_t slot;
+	pid_t child;
+
+	if (pipe(go) || pipe(done))
+		die("pipe: %s", strerror(errno));
+	child = start_storm(events, threads, go[0], done[1]);
+	close(done[1]);
+	skel = bench__open_and_load();
+	if (!skel)
+		die("bench programs: %s", strerror(errno));
+	skel->bss->count_tgid = child;
+	skel->links.independent = bpf_program__attach(skel->progs.independent);
+	bpf = open_programs(count_record, seen, child);
+	slot = promise(bpf, "0", 0);
+	cpu = process_cpu_ns();
+	wall = wall_ns();
+	if (write(go[1], "g", 1) != 1)
+		die("pipe: %s", strerror(errno));
+	read_until(bpf, done[0]);
+	wall = wall_ns() - wall;
+	cpu = process_cpu_ns() - cpu;
+	waitpid(child, &status, 0);
+	consume(bpf);
+	if (pf_bpf_counters(bpf, slot, &sum, &err) || status)
+		die("storm: %s", err.text);
+	printf("{\"escapes\":%llu,\"independent\":%llu,\"counted\":%llu,\"told\":%llu,"
+	       "\"read\":%llu,\"suppressed\":%llu,\"dropped\":%llu,\"untimed\":%llu,"
+	       "\"away_ns\":%llu,\"wall_ns\":%llu,\"reader_cpu_ns\":%llu}\n",
+	       (unsigned long long)(events / 2 / threads * threads),
+	       (unsigned long long)skel->bss->flips, (unsigned long long)sum.escapes,
+	       (unsigned long long)sum.told, (unsigned long long)(seen[0] + seen[1]),
+	       (unsigned long long)sum.suppressed, (unsigned long long)sum.dropped,
+	       (unsigned long long)sum.untimed, (unsigned long long)sum.away_ns,
+	       (unsigned long long)wall, (unsigned long long)cpu);
+	pf_bpf_close(&bpf);
+	bench__destroy(skel);
+	return 0;
+}
+
+/* ---- drain ------------------------------------------------------------------------------- */
+
+static int bench_drain(int rounds)
+{
+	static double rate[ROUNDS_MAX];
+	uint64_t seen[2] = { 0 }, told = 0;
+	struct pf_bpf *bpf = open_programs(count_record, seen, getpid());
+	uint32_t slot = promise(bpf, "0", 0);
+	struct pf_counters sum = { 0 };
+
+	set_rate(bpf, true);
+	for (int i = 0; i < rounds; i++) {
+		uint64_t before = seen[0] + seen[1], begin;
+
+		flip(50000);
+		begin = wall_ns();
+		consume(bpf);
+		rate[i] = (seen[0] + seen[1] - before) * 1e3 / (wall_ns() - begin);
+	}
+	if (pf_bpf_counters(bpf, slot, &sum, NULL))
+		die("counters");
+	told = sum.told;
+	printf("{");
+	print_numbers("million_per_s", rate, rounds, ",");
+	printf("\"told\":%llu,\"read\":%llu,\"dropped\":%llu}\n", (unsigned long long)told,
+	       (unsigned long long)(seen[0] + seen[1]), (unsigned long long)sum.dropped);
+	pf_bpf_close(&bpf);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+	double second = argc > 3 ? strtod(argv[3], NULL) : 0;
+
+	if (!strcmp(what, "cost") && argc == 4)
+		return bench_cost(first, second, false);
+	if (!strcmp(what, "cold") && argc == 4)
+		return bench_cost(first, second, true);
+	if (!strcmp(what, "whole") && argc == 4)
+		return bench_whole(first, second);
+	if (!strcmp(what, "storm") && argc == 4)
+		return bench_storm(first, second);
+	if (!strcmp(what, "ours") && argc == 4)
+		return bench_ours(first, second);
+	if (!strcmp(what, "drain") && argc == 3)
+		return bench_drain(first);
+	fprintf(stderr, "usage: bench cost|cold ROUNDS MOVES | whole ROUNDS SECONDS | "
+			"storm EVENTS THREADS | ours EVENTS THREADS | drain ROUNDS\n");
+	return 2;
+}

@@ -1,0 +1,16 @@
+$(B)/bench/bench.bpf.o: tests/bench/bench.bpf.c $(wildcard bpf/*.h) bpf/build.mk
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_FLAGS) -c -o $@ $<
+
+$(B)/include/tests/bench/bench.skel.h: $(B)/bench/bench.bpf.o
+	@mkdir -p $(@D)
+	bpftool gen skeleton $< name bench > $@.tmp && mv $@.tmp $@
+
+$(B)/obj/tests/bench/bench.o: $(B)/include/tests/bench/bench.skel.h
+
+$(B)/bench/bench: $(B)/obj/tests/bench/bench.o $(B)/obj/agent/base/err.o $(B)/obj/agent/base/set.o \
+		$(patsubst bpf/%.c,$(B)/obj/bpf/%.o,$(filter-out %.bpf.c,$(wildcard bpf/*.c)))
+	$(CC) $(CFLAGS) $(HARDEN_LD) -o $@ $^ -lbpf -lpthread -lm
+
+bench: $(B)/bench/bench ## measure what the eBPF programs cost, here; writes docs/benchmarks.md
+	tests/bench/run
