@@ -19,7 +19,7 @@ struct pf_cgroup_mounts {
 	char *cpu;
 	bool cpuset_v2; /* fstatfs(2) says CGROUP2_SUPER_MAGIC */
 	bool cpu_v2;
-	char *v2;	      /* a mounted cgroup v2 hierarchy, whatever it offers; may be NULL */
+	char *v2;             /* a mounted cgroup v2 hierarchy, whatever it offers; may be NULL */
 	char *v2_controllers; /* its cgroup.controllers */
 };
 

@@ -105,8 +105,8 @@ static bool kept(struct cgroup_controller *controller, const char *knob, const c
 	return cgroup_get_value_string(controller, knob, &copy) == 0 && strcmp(copy, value) == 0;
 }
 
-int pf_library_write(const char *mount, const char *group, const char *controller,
-		     const char *knob, const char *value)
+int pf_library_write(const char *mount, const char *group, const char *controller, const char *knob,
+		     const char *value)
 {
 	struct cgroup_controller *part;
 	struct cgroup *cgroup;

@@ -27,5 +27,5 @@ int pf_library_mounts(char **cpuset, char **cpu, struct pf_err *err);
  * Return: 0 when written; -errno, the kernel's own answer to the write; 1 when libcgroup would not
  * carry this name or value as it is, or has lost the errno: the caller writes by dirfd then.
  */
-int pf_library_write(const char *mount, const char *group, const char *controller,
-		     const char *knob, const char *value);
+int pf_library_write(const char *mount, const char *group, const char *controller, const char *knob,
+		     const char *value);

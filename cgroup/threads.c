@@ -205,7 +205,7 @@ int pf_kernel_affinity(struct pf_cgroup *cg, pid_t tid, const struct pf_set *cpu
 		return pf_fail(err, ENOMEM, "set the affinity of thread %d", (int)tid);
 	}
 	CPU_ZERO_S(size, mask);
-	pf_set_for_each(cpu, cpus)
+	pf_set_for_each (cpu, cpus)
 		CPU_SET_S((size_t)cpu, size, mask);
 	if (sched_setaffinity(tid, size, mask) < 0)
 		r = -errno;

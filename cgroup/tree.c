@@ -275,10 +275,11 @@ static int diagnose_v1(const struct pf_cgroup_mounts *mounts, struct pf_err *err
 	else
 		snprintf(where, sizeof(where), "the controller %s (%.80s) is",
 			 cpuset ? "cpuset" : "cpu", cpuset ? mounts->cpuset : mounts->cpu);
-	return pf_fail_plain(err, EMEDIUMTYPE,
-			     "%s on cgroup v1, Pinfold needs both cpuset and cpu on cgroup v2: boot "
-			     "with '" BOOT_WORDS "' on the kernel command line",
-			     where);
+	return pf_fail_plain(
+		err, EMEDIUMTYPE,
+		"%s on cgroup v1, Pinfold needs both cpuset and cpu on cgroup v2: boot "
+		"with '" BOOT_WORDS "' on the kernel command line",
+		where);
 }
 
 static int diagnose_missing(const struct pf_cgroup_mounts *mounts, struct pf_err *err)

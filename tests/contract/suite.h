@@ -26,10 +26,11 @@ struct pf_contract {
 	int (*online)(struct pf_contract *t, unsigned int cpu, bool online);
 	bool keeps_affinity; /* sched_setaffinity's mask outlives a cpuset change: from Linux 6.2 */
 	void *ctx;
-	pid_t threads[PF_CONTRACT_THREADS]; /* spawned by the check and not ended: the driver ends them */
+	pid_t threads
+		[PF_CONTRACT_THREADS]; /* spawned by the check and not ended: the driver ends them */
 	size_t thread_count;
 	struct pf_err err; /* what the table said last */
-	char words[1024]; /* why it failed, or was skipped */
+	char words[1024];  /* why it failed, or was skipped */
 };
 
 enum pf_contract_result { PF_CONTRACT_OK, PF_CONTRACT_FAILED, PF_CONTRACT_SKIPPED };

@@ -21,7 +21,7 @@ struct node {
 	unsigned int subtree; /* controllers enabled for the children */
 	struct pf_set cpus, mems;
 	struct pf_set cpus_seen; /* effective before the change under way */
-	uint64_t quota, period;	 /* quota UINT64_MAX: max */
+	uint64_t quota, period;  /* quota UINT64_MAX: max */
 	unsigned int weight;
 };
 
@@ -440,7 +440,8 @@ static int write_threads(struct pf_fake *fake, struct node *to, const char *valu
 
 static bool has_file(const struct node *node, const char *file)
 {
-	if (strcmp(file, "cpuset.cpus.effective") == 0 || strcmp(file, "cpuset.mems.effective") == 0)
+	if (strcmp(file, "cpuset.cpus.effective") == 0 ||
+	    strcmp(file, "cpuset.mems.effective") == 0)
 		return !node->parent || enabled(node, CPUSET);
 	if (strncmp(file, "cpuset.", 7) == 0)
 		return enabled(node, CPUSET) &&
@@ -549,8 +550,7 @@ static int fake_read(struct pf_cgroup *cg, const char *group, const char *file, 
 	return 0;
 }
 
-static int write_file(struct pf_fake *fake, struct node *node, const char *file,
-		      const char *value)
+static int write_file(struct pf_fake *fake, struct node *node, const char *file, const char *value)
 {
 	if (!node || !has_file(node, file))
 		return -ENOENT;
@@ -571,8 +571,8 @@ static int write_file(struct pf_fake *fake, struct node *node, const char *file,
 	return -EACCES; /* read-only files */
 }
 
-static int fake_write(struct pf_cgroup *cg, const char *group, const char *file,
-		      const char *value, struct pf_err *err)
+static int fake_write(struct pf_cgroup *cg, const char *group, const char *file, const char *value,
+		      struct pf_err *err)
 {
 	struct pf_fake *fake = fake_of(cg);
 	int r = changing(fake, file);

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/apply/apply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/apply/ledger.h"
+#include "agent/apply/note.h"
+#include "agent/apply/step.h"
+#include "agent/base/cleanup.h"
+
+const char *pf_outcome_name(enum pf_outcome_result result)
+{
+	static const char *const names[] = {"not run", "done", "skipped", "failed", "undone"};
+
+	return names[result];
+}
+
+struct run {
+	struct pf_apply *apply;
+	const struct pf_plan *plan;
+	struct pf_outcome *outcomes;
+	struct pf_undo *undos;
+};
+
+static void run_clear(struct run *run)
+{
+	for (size_t i = 0; run->undos && i < run->plan->count; i++)
+		pf_undo_clear(&run->undos[i]);
+	free(run->undos);
+	free(run->outcomes);
+}
+
+/* Takes back the steps [first, failed), the last one first. */
+static void undo_act(struct run *run, size_t first, size_t failed)
+{
+	for (size_t i = failed; i-- > first;) {
+		struct pf_outcome *outcome = &run->outcomes[i];
+
+		if (outcome->result != PF_OUTCOME_DONE)
+			continue;
+		if (pf_step_undo(run->apply, &run->plan->steps[i], &run->undos[i], &outcome->err)) {
+			outcome->result = PF_OUTCOME_FAILED;
+			pf_wrap(&outcome->err,
+				"done, and could not be undone when a later step failed");
+			continue;
+		}
+		outcome->result = PF_OUTCOME_UNDONE;
+		pf_fail_plain(&outcome->err, 0, "undone, because a later step failed");
+	}
+}
+
+static void leave_out(struct run *run, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++)
+		pf_fail_plain(&run->outcomes[i].err, 0, "not run, because an earlier step failed");
+}
+
+static size_t act_end(const struct pf_plan *plan, size_t first)
+{
+	size_t end = first + 1;
+
+	while (end < plan->count && plan->steps[end].act == plan->steps[first].act)
+		end++;
+	return end;
+}
+
+static void run_act(struct run *run, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++) {
+		pf_step_run(run->apply, run->plan, &run->plan->steps[i], &run->undos[i],
+			    &run->outcomes[i]);
+		if (run->outcomes[i].result != PF_OUTCOME_FAILED)
+			continue;
+		undo_act(run, first, i);
+		leave_out(run, i + 1, end);
+		return;
+	}
+}
+
+int pf_apply_plan(struct pf_apply *apply, const struct pf_plan *plan, struct pf_outcome **outcomes,
+		  size_t *count)
+{
+	PF_CLEANUP(run_clear) struct run run = {.apply = apply, .plan = plan};
+
+	apply->ledger_err = (struct pf_err){};
+	/* one more than needed: calloc(0) may answer NULL */
+	run.outcomes = calloc(plan->count + 1, sizeof(*run.outcomes));
+	run.undos = calloc(plan->count + 1, sizeof(*run.undos));
+	if (!run.outcomes || !run.undos)
+		return -ENOMEM;
+	if (apply->ledger && plan->count)
+		pf_note_before(apply->ledger, apply->cg, plan, &apply->ledger_err);
+	for (size_t i = 0; i < plan->count; i = act_end(plan, i))
+		run_act(&run, i, act_end(plan, i));
+	if (apply->ledger && plan->count)
+		pf_note_after(apply->ledger, apply->cg, plan, run.outcomes, &apply->ledger_err);
+	*count = plan->count;
+	*outcomes = pf_take_ptr(run.outcomes);
+	return 0;
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/apply/note.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/apply/knob.h"
+#include "agent/apply/step.h"
+#include "agent/base/array.h"
+#include "agent/base/cleanup.h"
+
+static int no_memory(struct pf_err *err)
+{
+	return pf_fail(err, ENOMEM, "record what is found");
+}
+
+static int set_text(char **at, const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		return -ENOMEM;
+	free(*at);
+	*at = copy;
+	return 0;
+}
+
+/* --- before --------------------------------------------------------------------------------- */
+
+static int note_thread(struct pf_cgroup *cg, struct pf_record *record, pid_t tid,
+		       uint64_t start_ticks, struct pf_record_thread **out, struct pf_err *err)
+{
+	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+	struct pf_record_thread *thread;
+	int r = pf_step_task(cg, tid, start_ticks, &task, err);
+
+	*out = NULL;
+	if (r < 0)
+		return r == -ESRCH ? 0 : r;
+	*out = pf_record_thread_find(record, tid, task.start_ticks);
+	if (*out)
+		return 0;
+	thread = pf_append(&record->threads, &record->thread_count);
+	if (!thread)
+		return no_memory(err);
+	thread->tid = tid;
+	thread->start_ticks = task.start_ticks;
+	thread->group = pf_take_ptr(task.cgroup);
+	thread->cpus = task.cpus_allowed;
+	*out = thread;
+	return 0;
+}
+
+/* A write of its cpuset, or the enabling of the controller, may reset the masks of these. */
+static int note_threads_of(struct pf_cgroup *cg, struct pf_record *record, const char *group,
+			   struct pf_err *err)
+{
+	pf_auto_free pid_t *tids = NULL;
+	struct pf_record_thread *thread;
+	size_t count = 0;
+	int r = cg->ops->threads(cg, group, &tids, &count, err);
+
+	if (pf_knob_missing(r))
+		return 0;
+	for (size_t i = 0; !r && i < count; i++)
+		r = note_thread(cg, record, tids[i], 0, &thread, err);
+	return r;
+}
+
+static int note_group(struct pf_cgroup *cg, struct pf_record *record, const char *group,
+		      struct pf_err *err)
+{
+	uint64_t cgid;
+	char **slot;
+
+	if (cg->ops->id(cg, group, &cgid, NULL) != -ENOENT || pf_record_made(record, group))
+		return 0;
+	slot = pf_append(&record->made, &record->made_count);
+	if (slot)
+		*slot = strdup(group);
+	if (slot && *slot)
+		return 0;
+	if (slot)
+		record->made_count--;
+	return no_memory(err);
+}
+
+static const char *knob_of(const struct pf_step *step)
+{
+	return step->kind == PF_STEP_CONTROLLERS ? "cgroup.subtree_control" : step->knob;
+}
+
+/* A new entry. Nothing is left behind on failure. */
+static int add_knob(struct pf_record *record, const struct pf_step *step, const char *found,
+		    struct pf_record_knob **out)
+{
+	struct pf_record_knob *knob = pf_append(&record->knobs, &record->knob_count);
+
+	if (!knob)
+		return -ENOMEM;
+	if (set_text(&knob->group, step->group) || set_text(&knob->knob, knob_of(step)) ||
+	    set_text(&knob->unit, step->unit) || set_text(&knob->found, found)) {
+		pf_record_knob_remove(record, record->knob_count - 1);
+		return -ENOMEM;
+	}
+	*out = knob;
+	return 0;
+}
+
+static int note_knob(struct pf_cgroup *cg, struct pf_record *record, const struct pf_step *step,
+		     struct pf_err *err)
+{
+	struct pf_record_knob *knob = pf_record_knob_find(record, step->group, knob_of(step));
+	pf_auto_free char *found = NULL;
+	int r = 0;
+
+	if (!knob) {
+		r = cg->ops->read(cg, step->group, knob_of(step), &found, err);
+		if (r < 0 && !pf_knob_missing(r))
+			return r;
+		if (found && pf_knob_equal(knob_of(step), found, step->value))
+			return 0; /* it will not be changed */
+		r = add_knob(record, step, found, &knob);
+	}
+	r = r ?: set_text(&knob->writing, step->value);
+	if (r < 0)
+		return no_memory(err);
+	return strcmp(knob_of(step), "cpuset.cpus") ? 0
+						    : note_threads_of(cg, record, step->group, err);
+}
+
+static int note_thread_step(struct pf_cgroup *cg, struct pf_record *record,
+			    const struct pf_step *step, struct pf_err *err)
+{
+	struct pf_record_thread *thread;
+	int r = note_thread(cg, record, step->tid, step->start_ticks, &thread, err);
+
+	if (r < 0 || !thread)
+		return r;
+	if (step->kind == PF_STEP_ATTACH && set_text(&thread->moved_to, step->group))
+		return no_memory(err);
+	if (step->kind == PF_STEP_AFFINITY) {
+		thread->has_writing = true;
+		thread->writing = step->cpus;
+	}
+	return 0;
+}
+
+static int note_step(struct pf_cgroup *cg, struct pf_record *record, const struct pf_step *step,
+		     struct pf_err *err)
+{
+	switch (step->kind) {
+	case PF_STEP_MAKE_GROUP:
+		return note_group(cg, record, step->group, err);
+	case PF_STEP_CONTROLLERS:
+	case PF_STEP_KNOB:
+	case PF_STEP_UNIT_KNOB:
+		return note_knob(cg, record, step, err);
+	case PF_STEP_ATTACH:
+	case PF_STEP_AFFINITY:
+		return note_thread_step(cg, record, step, err);
+	}
+	return 0;
+}
+
+int pf_note_before(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct pf_plan *plan,
+		   struct pf_err *err)
+{
+	struct pf_record *record = NULL;
+	int first = pf_ledger_record(ledger, plan->uuid, &record, err), r;
+
+	if (!record)
+		return first;
+	if (plan->pid && record->pid && record->pid != plan->pid)
+		pf_record_drop(record); /* of a run that is over */
+	if (plan->pid)
+		record->pid = plan->pid;
+	for (size_t i = 0; i < plan->count; i++) {
+		r = note_step(cg, record, &plan->steps[i], first ? NULL : err);
+		first = first ?: r;
+	}
+	r = pf_ledger_save(ledger, record, first ? NULL : err);
+	return first ?: r;
+}
+
+/* --- after ---------------------------------------------------------------------------------- */
+
+static bool stands(const struct pf_outcome *outcome)
+{
+	return outcome->result == PF_OUTCOME_DONE || outcome->result == PF_OUTCOME_SKIPPED;
+}
+
+/* What the kernel took of a step that failed stays (see pf_apply_plan()), and is ours as well. */
+static bool knob_stands(struct pf_cgroup *cg, const struct pf_record_knob *knob,
+			const struct pf_outcome *outcome)
+{
+	pf_auto_free char *now = NULL;
+
+	if (stands(outcome) || outcome->result != PF_OUTCOME_FAILED)
+		return stands(outcome);
+	return cg->ops->read(cg, knob->group, knob->knob, &now, NULL) == 0 && knob->writing &&
+	       pf_knob_equal(knob->knob, now, knob->writing);
+}
+
+static void settle_knob(struct pf_cgroup *cg, struct pf_record *record, const struct pf_step *step,
+			const struct pf_outcome *outcome)
+{
+	struct pf_record_knob *knob = pf_record_knob_find(record, step->group, knob_of(step));
+
+	if (!knob || !knob->writing)
+		return;
+	if (knob_stands(cg, knob, outcome)) {
+		free(knob->wrote);
+		knob->wrote = pf_take_ptr(knob->writing);
+		return;
+	}
+	free(pf_take_ptr(knob->writing));
+	if (!knob->wrote)
+		pf_record_knob_remove(record, (size_t)(knob - record->knobs));
+}
+
+static void settle_thread(struct pf_record *record, const struct pf_step *step,
+			  const struct pf_outcome *outcome)
+{
+	struct pf_record_thread *thread =
+		pf_record_thread_find(record, step->tid, step->start_ticks);
+
+	if (!thread)
+		return;
+	if (step->kind == PF_STEP_AFFINITY && thread->has_writing) {
+		thread->has_writing = false;
+		if (stands(outcome)) {
+			thread->has_wrote = true;
+			thread->wrote = thread->writing;
+		}
+	}
+	if (step->kind == PF_STEP_ATTACH && !stands(outcome))
+		free(pf_take_ptr(thread->moved_to));
+}
+
+static void settle_group(struct pf_record *record, const struct pf_step *step,
+			 const struct pf_outcome *outcome)
+{
+	for (size_t i = 0; outcome->result != PF_OUTCOME_DONE && i < record->made_count; i++) {
+		if (strcmp(record->made[i], step->group))
+			continue;
+		/* made in an earlier plan: it is there, and the step found it so */
+		if (outcome->result != PF_OUTCOME_SKIPPED)
+			pf_record_made_remove(record, i);
+		return;
+	}
+}
+
+static void drop_ended(struct pf_cgroup *cg, struct pf_record *record)
+{
+	for (size_t i = 0; i < record->thread_count;) {
+		PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+		const struct pf_record_thread *thread = &record->threads[i];
+
+		if (pf_step_task(cg, thread->tid, thread->start_ticks, &task, NULL) == -ESRCH)
+			pf_record_thread_remove(record, i);
+		else
+			i++;
+	}
+}
+
+int pf_note_after(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct pf_plan *plan,
+		  const struct pf_outcome *outcomes, struct pf_err *err)
+{
+	struct pf_record *record = NULL;
+	bool failed_before = err && err->code;
+	int r = pf_ledger_record(ledger, plan->uuid, &record, failed_before ? NULL : err);
+
+	if (!record)
+		return r;
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct pf_step *step = &plan->steps[i];
+
+		if (step->kind == PF_STEP_MAKE_GROUP)
+			settle_group(record, step, &outcomes[i]);
+		else if (step->tid)
+			settle_thread(record, step, &outcomes[i]);
+		else
+			settle_knob(cg, record, step, &outcomes[i]);
+	}
+	drop_ended(cg, record);
+	return pf_ledger_save(ledger, record, failed_before ? NULL : err);
+}

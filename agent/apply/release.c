@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* pf_ledger_release(): putting back what was found. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/apply/knob.h"
+#include "agent/apply/note.h"
+#include "agent/apply/step.h"
+#include "agent/base/cleanup.h"
+
+#define SUBTREE "cgroup.subtree_control"
+
+struct release {
+	struct pf_apply *apply;
+	struct pf_cgroup *cg;
+	struct pf_record *record;
+	bool *affinity_ours; /* by thread: the mask it has now is the one that we gave it */
+	bool *thread_failed; /* stays on record */
+	size_t tried;
+	size_t failed;
+	struct pf_err first;
+};
+
+/* Counts one thing that was to be put back. Return: whether it was. */
+static bool count(struct release *release, int r, const struct pf_err *err)
+{
+	release->tried++;
+	if (r >= 0)
+		return true;
+	if (!release->failed++)
+		release->first = *err;
+	return false;
+}
+
+/* --- threads -------------------------------------------------------------------------------- */
+
+static bool has_group_cpus(struct pf_cgroup *cg, const char *group, const struct pf_set *cpus)
+{
+	pf_auto_free char *text = NULL;
+	struct pf_set set;
+
+	return cg->ops->read(cg, group, "cpuset.cpus.effective", &text, NULL) == 0 &&
+	       pf_set_parse(text, &set, NULL) == 0 && pf_set_equal(&set, cpus);
+}
+
+/*
+ * Whether a thread's mask is still ours: the one that we set, or, where we wrote its group's
+ * cpuset only, the whole cpuset that the kernel reset it to.
+ */
+static bool affinity_is_ours(struct pf_cgroup *cg, const struct pf_record_thread *thread,
+			     const struct pf_task *task)
+{
+	if (thread->has_wrote && pf_set_equal(&task->cpus_allowed, &thread->wrote))
+		return true;
+	if (thread->has_writing && pf_set_equal(&task->cpus_allowed, &thread->writing))
+		return true;
+	if (thread->has_wrote || thread->has_writing)
+		return false;
+	return has_group_cpus(cg, task->cgroup, &task->cpus_allowed);
+}
+
+/* Asked before anything is changed: putting a cpuset back resets masks, too. */
+static void look_at_threads(struct release *release)
+{
+	for (size_t i = 0; i < release->record->thread_count; i++) {
+		const struct pf_record_thread *thread = &release->record->threads[i];
+		PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+
+		if (pf_step_task(release->cg, thread->tid, thread->start_ticks, &task, NULL) == 0)
+			release->affinity_ours[i] = affinity_is_ours(release->cg, thread, &task);
+	}
+}
+
+static int move_back(struct pf_cgroup *cg, const struct pf_record_thread *thread,
+		     struct pf_err *err)
+{
+	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+	int r;
+
+	if (!thread->moved_to || strcmp(thread->moved_to, thread->group) == 0)
+		return 0;
+	r = pf_step_task(cg, thread->tid, thread->start_ticks, &task, err);
+	if (!r && strcmp(task.cgroup, thread->moved_to) == 0)
+		r = cg->ops->attach(cg, thread->group, thread->tid, err);
+	return r == -ESRCH ? 0 : r;
+}
+
+static void move_threads(struct release *release)
+{
+	for (size_t i = 0; i < release->record->thread_count; i++) {
+		struct pf_err err = {};
+
+		release->thread_failed[i] = !count(
+			release, move_back(release->cg, &release->record->threads[i], &err), &err);
+	}
+}
+
+static int set_back(struct pf_cgroup *cg, const struct pf_record_thread *thread, struct pf_err *err)
+{
+	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+	int r = pf_step_task(cg, thread->tid, thread->start_ticks, &task, err);
+
+	if (!r && !pf_set_equal(&task.cpus_allowed, &thread->cpus))
+		r = cg->ops->affinity(cg, thread->tid, &thread->cpus, err);
+	return r == -ESRCH ? 0 : r;
+}
+
+static void set_affinities(struct release *release)
+{
+	for (size_t i = 0; i < release->record->thread_count; i++) {
+		struct pf_err err = {};
+
+		if (!release->affinity_ours[i])
+			continue;
+		if (!count(release, set_back(release->cg, &release->record->threads[i], &err),
+			   &err))
+			release->thread_failed[i] = true;
+	}
+}
+
+static void drop_threads(struct release *release)
+{
+	for (size_t i = release->record->thread_count; i-- > 0;)
+		if (!release->thread_failed[i])
+			pf_record_thread_remove(release->record, i);
+}
+
+/* --- knobs ---------------------------------------------------------------------------------- */
+
+static bool is_ours(const struct pf_record_knob *knob, const char *now)
+{
+	return (knob->wrote && pf_knob_equal(knob->knob, now, knob->wrote)) ||
+	       (knob->writing && pf_knob_equal(knob->knob, now, knob->writing));
+}
+
+static int put_knob_back(struct release *release, const struct pf_record_knob *knob,
+			 struct pf_err *err)
+{
+	struct pf_apply *apply = release->apply;
+	pf_auto_free char *now = NULL;
+	int r;
+
+	if (!knob->found || pf_record_made(release->record, knob->group))
+		return 0; /* it goes with its group, or with its controller */
+	r = release->cg->ops->read(release->cg, knob->group, knob->knob, &now, err);
+	if (r < 0)
+		return pf_knob_missing(r) ? 0 : r;
+	if (!is_ours(knob, now) || pf_knob_equal(knob->knob, now, knob->found))
+		return 0;
+	if (!knob->unit)
+		return pf_knob_put_back(release->cg, knob->group, knob->knob, knob->found, err);
+	if (!apply->unit_set)
+		return pf_fail_plain(err, EOPNOTSUPP, "no systemd here to set %s of %.300s",
+				     knob->knob, knob->unit);
+	return apply->unit_set(apply->unit_ctx, knob->unit, knob->knob, knob->found, err);
+}
+
+static int disable_controllers(struct release *release, const struct pf_record_knob *knob,
+			       struct pf_err *err)
+{
+	const char *value = knob->wrote ?: knob->writing;
+	pf_auto_free char *now = NULL;
+	int r;
+
+	if (!value || !knob->found)
+		return 0;
+	r = release->cg->ops->read(release->cg, knob->group, SUBTREE, &now, err);
+	if (r < 0)
+		return pf_knob_missing(r) ? 0 : r;
+	return pf_step_undo_controllers(release->cg, knob->group, value, knob->found, err);
+}
+
+/* The last change first; @controllers: those knobs, or all the others. */
+static void put_knobs_back(struct release *release, bool controllers)
+{
+	for (size_t i = release->record->knob_count; i-- > 0;) {
+		const struct pf_record_knob *knob = &release->record->knobs[i];
+		struct pf_err err = {};
+		int r;
+
+		if ((strcmp(knob->knob, SUBTREE) == 0) != controllers)
+			continue;
+		r = controllers ? disable_controllers(release, knob, &err)
+				: put_knob_back(release, knob, &err);
+		if (count(release, r, &err))
+			pf_record_knob_remove(release->record, i);
+	}
+}
+
+/* --- groups --------------------------------------------------------------------------------- */
+
+/* Where threads that were born in a group of ours belong: where its first thread came from. */
+static const char *home_of(const struct release *release, const char *group)
+{
+	const struct pf_record *record = release->record;
+	const char *any = NULL;
+
+	for (size_t i = 0; i < record->thread_count; i++) {
+		const struct pf_record_thread *thread = &record->threads[i];
+
+		if (pf_record_made(record, thread->group))
+			continue;
+		if (thread->moved_to && strcmp(thread->moved_to, group) == 0)
+			return thread->group;
+		any = any ?: thread->group;
+	}
+	return any;
+}
+
+static int send_home(struct release *release, const char *group, struct pf_err *err)
+{
+	const char *home = home_of(release, group);
+	pf_auto_free pid_t *tids = NULL;
+	struct pf_cgroup *cg = release->cg;
+	size_t n = 0;
+	int r = cg->ops->threads(cg, group, &tids, &n, err);
+
+	if (!r && n && !home)
+		return pf_fail_plain(err, EBUSY,
+				     "threads are in %.300s, and where they came from "
+				     "is not known",
+				     group);
+	for (size_t i = 0; !r && i < n; i++) {
+		r = cg->ops->attach(cg, home, tids[i], err);
+		if (r == -ESRCH)
+			r = 0;
+	}
+	return r;
+}
+
+static int remove_group(struct release *release, const char *group, struct pf_err *err)
+{
+	int r = send_home(release, group, err);
+
+	if (!r)
+		r = release->cg->ops->remove(release->cg, group, err);
+	return pf_knob_missing(r) ? 0 : r;
+}
+
+static void remove_groups(struct release *release)
+{
+	for (size_t i = release->record->made_count; i-- > 0;) {
+		struct pf_err err = {};
+
+		if (count(release, remove_group(release, release->record->made[i], &err), &err))
+			pf_record_made_remove(release->record, i);
+	}
+}
+
+/* --- all of it ------------------------------------------------------------------------------ */
+
+/*
+ * Threads first, since groups of ours must be empty to go; affinities last, since everything
+ * before resets them.
+ */
+static void put_back(struct release *release)
+{
+	look_at_threads(release);
+	move_threads(release);
+	put_knobs_back(release, false);
+	remove_groups(release);
+	put_knobs_back(release, true);
+	set_affinities(release);
+	drop_threads(release);
+}
+
+int pf_ledger_release(struct pf_ledger *ledger, struct pf_apply *apply, const char *uuid,
+		      struct pf_err *err)
+{
+	struct release release = {.apply = apply, .cg = apply->cg};
+	pf_auto_free bool *ours = NULL, *failed = NULL;
+	int r = pf_ledger_record(ledger, uuid, &release.record, err);
+
+	if (r < 0 || pf_record_blank(release.record))
+		return r;
+	ours = calloc(release.record->thread_count + 1, sizeof(*ours));
+	failed = calloc(release.record->thread_count + 1, sizeof(*failed));
+	if (!ours || !failed)
+		return pf_fail(err, ENOMEM, "put back what was found");
+	release.affinity_ours = ours;
+	release.thread_failed = failed;
+	put_back(&release);
+	r = pf_ledger_save(ledger, release.record, err);
+	if (!release.failed)
+		return r;
+	return pf_fail_plain(err, release.first.code,
+			     "%zu of %zu could not be put back, first: %.380s", release.failed,
+			     release.tried, release.first.text);
+}
