@@ -357,10 +357,16 @@ static void retry_later(struct pf_libvirt *lv, const char *reason)
 	set_state(lv, PF_LIBVIRT_RECONNECTING, reason);
 }
 
+/* A driver inside this process has no connection to lose, and says so. */
+static bool is_unsupported(void)
+{
+	return virGetLastErrorCode() == VIR_ERR_NO_SUPPORT;
+}
+
 /* Return: NULL, or what could not be set up; libvirt's error tells more. */
 static const char *subscribe(struct pf_libvirt *lv)
 {
-	if (virConnectRegisterCloseCallback(lv->conn, on_close, lv, NULL) < 0)
+	if (virConnectRegisterCloseCallback(lv->conn, on_close, lv, NULL) < 0 && !is_unsupported())
 		return "register a close callback";
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		int id = virConnectDomainEventRegisterAny(lv->conn, NULL, events[i].event,
@@ -370,8 +376,8 @@ static const char *subscribe(struct pf_libvirt *lv)
 			return "register for events";
 		lv->callbacks[lv->callback_count++] = id;
 	}
-	/* 1 means that the other side knows no keepalive, as with a test driver. */
-	if (virConnectSetKeepAlive(lv->conn, KEEPALIVE_SECONDS, KEEPALIVE_COUNT) < 0)
+	if (virConnectSetKeepAlive(lv->conn, KEEPALIVE_SECONDS, KEEPALIVE_COUNT) < 0 &&
+	    !is_unsupported())
 		return "set keepalive";
 	return NULL;
 }
