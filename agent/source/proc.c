@@ -292,31 +292,36 @@ static pid_t find_by_comm(const struct pf_guest *guest,
 	return tid;
 }
 
-/* The threads of one kind that stay unknown: one sentence for all of them. */
+/*
+ * The threads of one kind that stay unknown: one sentence for all of them. As text, because an
+ * iothread's number may be beyond what a set holds.
+ */
 struct unknown {
-	struct pf_set missing;
+	char list[128];
 	bool pinned;
 };
 
 static void add_unknown(struct unknown *unknown, unsigned int index, bool pinned)
 {
-	pf_set_add(&unknown->missing, index);
+	size_t len = strlen(unknown->list), room = sizeof(unknown->list) - len;
+
 	unknown->pinned |= pinned;
+	if (room > 20)
+		snprintf(unknown->list + len, room, "%s%u", len ? ", " : "", index);
+	else if (unknown->list[len - 1] != '.')
+		snprintf(unknown->list + len, room, ", ...");
 }
 
 /* A pin whose thread cannot be told is a promise that is not kept. */
 static int report_unknown(struct pf_guest *guest, const char *kind, const struct unknown *unknown)
 {
-	char list[128];
-
-	if (pf_set_empty(&unknown->missing))
+	if (!unknown->list[0])
 		return 0;
 	return pf_findings_add(&guest->findings,
 			       unknown->pinned ? PF_FINDING_IMPOSSIBLE : PF_FINDING_NOTE,
 			       "the thread of %s %s is not known (yet): neither libvirt's record nor "
 			       "the names of the threads of process %d tell it",
-			       kind, pf_set_format(&unknown->missing, list, sizeof(list)),
-			       guest->pid);
+			       kind, unknown->list, guest->pid);
 }
 
 static bool vcpus_are_recorded(const struct pf_promise *promise)
