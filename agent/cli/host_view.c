@@ -129,26 +129,36 @@ static int print_distances(const struct pf_view *view, const struct pf_host *hos
 	return r ?: print_table(view, table);
 }
 
-/* "web01 vcpu 0, db01 emulator" */
+/* "db01: emulator; web01: vcpu 0, helper"; "-" when it is nobody's. */
 static int describe_promised(const struct pf_status *status, unsigned int cpu, char **out)
 {
-	char *text = strdup("");
+	pf_auto_free char *text = NULL;
+	size_t len;
+	pf_auto_fclose FILE *stream = open_memstream(&text, &len);
+	const char *between = "";
 	struct pf_role role;
 
-	for (size_t i = 0; text && i < status->guest_count; i++) {
+	if (!stream)
+		return -ENOMEM;
+	for (size_t i = 0; i < status->guest_count; i++) {
 		const struct pf_guest_status *guest = &status->guests[i];
+		const char *before = ": ";
 
-		for (size_t at = 0; text && pf_promised_next(guest, cpu, &at, &role);) {
-			pf_auto_free char *before = text;
+		for (size_t at = 0; pf_promised_next(guest, cpu, &at, &role); before = ", ") {
 			char name[PF_ROLE_TEXT_MAX];
 
-			if (asprintf(&text, "%s%s%s %s", before, *before ? ", " : "", guest->name,
-				     pf_role_format(role, name)) < 0)
-				text = NULL;
+			if (*before == ':')
+				fprintf(stream, "%s%s", between, guest->name);
+			fprintf(stream, "%s%s", before, pf_role_format(role, name));
+			between = "; ";
 		}
 	}
-	*out = text;
-	return text ? 0 : -ENOMEM;
+	if (!*between)
+		fputc('-', stream);
+	if (fclose(pf_take_ptr(stream)) != 0)
+		return -ENOMEM;
+	*out = pf_take_ptr(text);
+	return 0;
 }
 
 /* A number that the kernel may not tell. */

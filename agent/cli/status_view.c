@@ -298,32 +298,49 @@ static void print_knobs(const struct pf_view *view, const struct pf_guest_status
 	}
 }
 
-/* "strict on node 1", "preferred on nodes 0-1" */
-static int describe_memory(const struct pf_cell *cell, char **out)
+static bool same_memory(const struct pf_cell *a, const struct pf_cell *b)
 {
-	pf_auto_free char *nodes = pf_term_list(&cell->memory.nodes, 0);
-
-	if (!nodes)
-		return -ENOMEM;
-	return asprintf(out, "%s on node%s %s", pf_memory_mode_name(cell->memory.mode),
-			pf_set_count(&cell->memory.nodes) == 1 ? "" : "s", nodes);
+	return a->memory.mode == b->memory.mode &&
+	       pf_set_equal(&a->memory.nodes, &b->memory.nodes);
 }
 
+/*
+ * The cells that were promised the same as cell @at, in one set. Return: false when an earlier one
+ * was, so that it has been told already.
+ */
+static bool gather_cells(const struct pf_guest_status *guest, size_t at, struct pf_set *cells)
+{
+	for (size_t i = 0; i < guest->cell_count; i++) {
+		if (!same_memory(&guest->cells[i], &guest->cells[at]))
+			continue;
+		if (i < at)
+			return false;
+		pf_set_add(cells, guest->cells[i].cell);
+	}
+	return true;
+}
+
+static const char *plural(const struct pf_set *set)
+{
+	return pf_set_count(set) == 1 ? "" : "s";
+}
+
+/* "  memory of cells 0-1: strict on node 1" */
 static void print_memory(const struct pf_view *view, const struct pf_guest_status *guest)
 {
 	for (size_t i = 0; i < guest->cell_count; i++) {
-		const struct pf_cell *cell = &guest->cells[i];
-		pf_auto_free char *text = NULL;
-		char label[40];
+		const struct pf_memory_promise *memory = &guest->cells[i].memory;
+		pf_auto_free char *nodes = pf_term_list(&memory->nodes, 0);
+		pf_auto_free char *numbers = NULL;
+		struct pf_set cells = {};
 
-		if (cell->memory.mode == PF_MEMORY_NONE)
+		if (memory->mode == PF_MEMORY_NONE || !gather_cells(guest, i, &cells))
 			continue;
-		if (describe_memory(cell, &text) < 0) {
-			text = NULL;
+		numbers = pf_term_list(&cells, 0);
+		if (!numbers || !nodes)
 			return;
-		}
-		snprintf(label, sizeof(label), "  memory of cell %u: ", cell->cell);
-		pf_term_wrap(view, label, text, 4);
+		fprintf(view->out, "  memory of cell%s %s: %s on node%s %s\n", plural(&cells),
+			numbers, pf_memory_mode_name(memory->mode), plural(&memory->nodes), nodes);
 	}
 }
 
@@ -331,17 +348,18 @@ static void print_host(const struct pf_view *view, const struct pf_status *statu
 {
 	pf_auto_free char *nodes = pf_term_list(&status->nodes_online, 0);
 	pf_auto_free char *text = NULL;
-	const char *libvirt = status->libvirt ?: "not used";
 
-	if (!nodes || asprintf(&text, "%s: %u CPUs online, node%s %s, kernel %s, pinfoldd %s, "
-				      "libvirt %s",
+	if (!nodes || asprintf(&text, "%s: %u CPUs online, node%s %s, kernel %s, pinfoldd %s",
 			       status->hostname, pf_set_count(&status->cpus_online),
-			       pf_set_count(&status->nodes_online) == 1 ? "" : "s", nodes,
-			       status->kernel, status->agent_version ?: "?", libvirt) < 0) {
+			       plural(&status->nodes_online), nodes, status->kernel,
+			       status->agent_version ?: "?") < 0) {
 		text = NULL;
 		return;
 	}
 	pf_term_wrap(view, "", text, 2);
+	/* Worth a line only when something is wrong with it. */
+	if (status->libvirt && strcmp(status->libvirt, "connected") != 0)
+		pf_term_wrap(view, "  libvirt: ", status->libvirt, 11);
 	for (size_t i = 0; i < status->capability_count; i++) {
 		const struct pf_capability *capability = &status->capabilities[i];
 		pf_auto_free char *line = NULL;
