@@ -53,7 +53,7 @@ SAN_LIB_OBJ := $(LIB_SRC:%.c=$(B)/san/%.o) $(FAKE_SRC:%.c=$(B)/san/%.o) \
 all: $(B)/pinfoldd $(B)/pinfold ## build pinfoldd and pinfold into .build/
 
 help: ## this list
-	@sed -n 's/^\([a-z_.]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
+	@sed -n 's/^\([a-z_.]*\):.*## \(.*\)/  make \1\t\2/p' Makefile packaging/install.mk | expand -t 30
 
 # --- build ---------------------------------------------------------------------------------
 

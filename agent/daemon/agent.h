@@ -7,6 +7,8 @@
 #include <systemd/sd-event.h>
 
 #include "agent/apply/apply.h"
+#include "agent/apply/ledger.h"
+#include "agent/apply/unit.h"
 #include "agent/base/err.h"
 #include "agent/daemon/held.h"
 #include "agent/model/config.h"

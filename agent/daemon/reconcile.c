@@ -265,17 +265,19 @@ void pf_reconcile_look(struct pf_agent *agent)
 
 int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)
 {
+	bool again = held->released;
 	int r;
 
-	if (held->released)
-		return pf_fail_plain(err, EALREADY, "guest '%s' is released already", held->name);
 	r = pf_ledger_set_released(agent->ledger, held->uuid, true, err);
 	if (r < 0)
 		return r;
 	held->released = true;
 	r = pf_ledger_release(agent->ledger, &agent->apply, held->uuid, err);
-	pf_log(LOG_NOTICE, "guest '%s': released; %s", held->name,
-	       r < 0 ? err->text : "what was found was put back");
+	if (!again || r < 0)
+		pf_log(LOG_NOTICE, "guest '%s': released; %s", held->name,
+		       r < 0 ? err->text : "what was found was put back");
+	if (again && !r)
+		return pf_fail_plain(err, EALREADY, "guest '%s' is released already", held->name);
 	return r;
 }
 

@@ -18,8 +18,9 @@ struct pf_held *pf_reconcile_find(struct pf_agent *agent, const char *guest);
 
 /*
  * Lets go of a guest: puts back what was found and leaves it alone until pf_reconcile_hold() or
- * its end. Return: 0, -EALREADY, or the errno of the first thing that could not be put back (the
- * rest was, and the guest is released).
+ * its end. What could not be put back is tried again by another call. Return: 0; -EALREADY when
+ * there was nothing left to put back; or the errno of the first thing that could not be put back
+ * (the rest was, and the guest is released).
  */
 int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf_err *err);
 

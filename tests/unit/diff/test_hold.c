@@ -44,19 +44,25 @@ static void make_host(struct pf_host *host)
 	host->nodes_with_memory = host->nodes_online;
 }
 
-static void spawn(struct world *w, const char *leaf, const char *comm, pid_t *tid)
+static void list_thread(struct world *w, pid_t tid, const char *comm)
 {
 	struct pf_thread *thread = pf_append(&w->guest.threads, &w->guest.thread_count);
 	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+
+	assert_int_equal(w->cg->ops->task(w->cg, tid, &task, NULL), 0);
+	thread->tid = tid;
+	thread->start_ticks = task.start_ticks;
+	snprintf(thread->comm, sizeof(thread->comm), "%s", comm);
+}
+
+static void spawn(struct world *w, const char *leaf, const char *comm, pid_t *tid)
+{
 	char group[256];
 
 	snprintf(group, sizeof(group), BASE "/%s", leaf);
 	*tid = pf_fake_spawn(w->fake, group, w->guest.pid);
 	assert_true(*tid > 0);
-	assert_int_equal(w->cg->ops->task(w->cg, *tid, &task, NULL), 0);
-	thread->tid = *tid;
-	thread->start_ticks = task.start_ticks;
-	snprintf(thread->comm, sizeof(thread->comm), "%s", comm);
+	list_thread(w, *tid, comm);
 }
 
 static void make_leaf(struct world *w, const char *leaf)
@@ -124,6 +130,7 @@ static void make_world(struct world *w)
 	assert_int_equal(w->cg->ops->write(w->cg, BASE, "cgroup.subtree_control", "+cpuset +cpu",
 					   NULL),
 			 0);
+	list_thread(w, w->guest.pid, "qemu-kvm");
 	spawn(w, "vcpu0", "CPU 0/KVM", &w->guest.promise.vcpus[0].tid);
 	spawn(w, "vcpu1", "CPU 1/KVM", &w->guest.promise.vcpus[1].tid);
 	spawn(w, "vcpu2", "CPU 2/KVM", &w->guest.promise.vcpus[2].tid);
@@ -228,7 +235,7 @@ static void one_plan_holds_a_fresh_guest(void **state)
 	assert_file(&w, BASE "/vcpu0", "cpu.max", "50000 100000");
 	assert_file(&w, SCOPE, "cpu.weight", "300");
 	assert_file(&w, BASE "/helper", "cgroup.type", "threaded");
-	assert_allowed(&w, w.guest.threads[4].tid, "0-1");
+	assert_allowed(&w, w.guest.threads[5].tid, "0-1");
 	free_world(&w);
 }
 
