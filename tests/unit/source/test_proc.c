@@ -487,6 +487,62 @@ static void the_record_is_found_by_name(void **state)
 	assert_int_equal(guest.pid, 283);
 }
 
+/* ---- dumps of real guests --------------------------------------------------------------- */
+
+/* Reads data/@name: domain.xml, libvirt's record and the process. */
+static void read_dump(const char *name, struct pf_guest *guest)
+{
+	pf_auto_free char *xml = NULL;
+	pf_auto_close int dump = -1;
+	char path[200];
+	struct pf_err err = {};
+
+	snprintf(path, sizeof(path), DATA "%s", name);
+	dump = pf_root_open(path, &err);
+	assert_true(dump >= 0);
+	assert_int_equal(pf_file_read(dump, "domain.xml", &xml, &err), 0);
+	assert_int_equal(pf_domain_xml_parse(xml, guest, &err), 0);
+	if (pf_proc_state(dump, "/run/libvirt/qemu", guest, &err) != 0 ||
+	    pf_proc_fill(dump, guest, &err) != 0)
+		fail_msg("%s", err.text);
+}
+
+/* libvirt 9.0 and QEMU 7.2 under systemd, after setvcpus 3, iothreadadd 9 and iothreaddel 2. */
+static void a_hot_plugged_guest_is_told_in_full(void **state)
+{
+	static const pid_t vcpus[] = {297, 298, 335, 0};
+	auto_guest guest = {};
+
+	(void)state;
+	read_dump("proc-hotplugged", &guest);
+	assert_int_equal(guest.findings.count, 0);
+	assert_int_equal(guest.pid, 287);
+	assert_int_equal(guest.thread_count, 8);
+	assert_string_equal(guest.base,
+			    "/machine.slice/machine-qemu\\x2d1\\x2dgone.scope/libvirt");
+	assert_string_equal(guest.unit, "machine-qemu\\x2d1\\x2dgone.scope");
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(guest.promise.vcpus[i].tid, vcpus[i]);
+	assert_int_equal(guest.promise.iothread_count, 2);
+	assert_int_equal(guest.promise.iothreads[0].index, 5);
+	assert_int_equal(guest.promise.iothreads[0].tid, 295);
+	assert_int_equal(guest.promise.iothreads[1].index, 9);
+	assert_int_equal(guest.promise.iothreads[1].tid, 324);
+}
+
+/* The same, with an iothread whose number leaves no room in a thread's name. */
+static void a_real_long_iothread_id_is_known_by_its_leaf(void **state)
+{
+	auto_guest guest = {};
+
+	(void)state;
+	read_dump("proc-long-iothread", &guest);
+	assert_int_equal(guest.findings.count, 0);
+	assert_int_equal(guest.promise.iothreads[0].tid, 437);
+	assert_int_equal(guest.promise.iothreads[1].index, 12345);
+	assert_int_equal(guest.promise.iothreads[1].tid, 436);
+}
+
 int main(void)
 {
 #define IN_A_TREE(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
@@ -514,6 +570,8 @@ int main(void)
 		IN_A_TREE(a_long_iothread_id_is_known_by_its_leaf),
 		IN_A_TREE(a_named_thread_is_not_taken_for_its_leaf),
 		IN_A_TREE(the_record_is_found_by_name),
+		cmocka_unit_test(a_hot_plugged_guest_is_told_in_full),
+		cmocka_unit_test(a_real_long_iothread_id_is_known_by_its_leaf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
