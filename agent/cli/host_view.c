@@ -129,8 +129,12 @@ static int print_distances(const struct pf_view *view, const struct pf_host *hos
 	return r ?: print_table(view, table);
 }
 
-/* "db01: emulator; web01: vcpu 0, helper"; "-" when it is nobody's. */
-static int describe_promised(const struct pf_status *status, unsigned int cpu, char **out)
+/*
+ * "db01: emulator; web01: vcpu 0, helper" and "-" when it is nobody's, made safe; on a terminal
+ * each guest stands in a line of its own.
+ */
+static int describe_promised(const struct pf_view *view, const struct pf_status *status,
+			     unsigned int cpu, char **out)
 {
 	pf_auto_free char *text = NULL;
 	size_t len;
@@ -142,15 +146,16 @@ static int describe_promised(const struct pf_status *status, unsigned int cpu, c
 		return -ENOMEM;
 	for (size_t i = 0; i < status->guest_count; i++) {
 		const struct pf_guest_status *guest = &status->guests[i];
+		pf_auto_free char *safe = pf_term_text(guest->name);
 		const char *before = ": ";
 
 		for (size_t at = 0; pf_promised_next(guest, cpu, &at, &role); before = ", ") {
 			char name[PF_ROLE_TEXT_MAX];
 
 			if (*before == ':')
-				fprintf(stream, "%s%s", between, guest->name);
+				fprintf(stream, "%s%s", between, safe ?: guest->uuid);
 			fprintf(stream, "%s%s", before, pf_role_format(role, name));
-			between = "; ";
+			between = view->width ? "\n" : "; ";
 		}
 	}
 	if (!*between)
@@ -170,12 +175,32 @@ static int add_known(struct libscols_line *line, size_t column, int value)
 	return pf_term_cell(line, column, text);
 }
 
-static int add_cpu(struct libscols_table *table, const struct pf_host_cpu *cpu,
-		   const struct pf_status *status)
+static int add_promised(const struct pf_view *view, struct libscols_line *line, size_t column,
+			const struct pf_status *status, unsigned int cpu)
+{
+	char *promised;
+	int r = describe_promised(view, status, cpu, &promised);
+
+	return r ?: scols_line_refer_data(line, column, promised); /* takes it over */
+}
+
+/* Cells fold where they have newlines, and nowhere else. */
+static int add_folding_column(struct libscols_table *table, const char *name)
+{
+	struct libscols_column *column = scols_table_new_column(table, name, 0, SCOLS_FL_WRAP);
+
+	if (!column)
+		return -ENOMEM;
+	return scols_column_set_safechars(column, "\n") ?:
+	       scols_column_set_wrapfunc(column, scols_wrapnl_chunksize, scols_wrapnl_nextchunk,
+					 NULL);
+}
+
+static int add_cpu(const struct pf_view *view, struct libscols_table *table,
+		   const struct pf_host_cpu *cpu, const struct pf_status *status)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
 	pf_auto_free char *siblings = pf_term_list(&cpu->siblings, 16);
-	pf_auto_free char *promised = NULL;
 	int r;
 
 	if (!line || !siblings)
@@ -188,9 +213,7 @@ static int add_cpu(struct libscols_table *table, const struct pf_host_cpu *cpu,
 	r = r ?: pf_term_cell(line, 5, cpu->online ? "online" : "offline");
 	if (!cpu->online)
 		r = r ?: scols_cell_set_color(scols_line_get_cell(line, 5), PF_COLOR_RED);
-	if (!r && status)
-		r = describe_promised(status, cpu->cpu, &promised);
-	return r || !promised ? r : pf_term_cell(line, 6, promised);
+	return r || !status ? r : add_promised(view, line, 6, status, cpu->cpu);
 }
 
 static int print_cpus(const struct pf_view *view, const struct pf_host *host,
@@ -208,9 +231,9 @@ static int print_cpus(const struct pf_view *view, const struct pf_host *host,
 	r = r ?: add_column(table, "SIBLINGS", 0);
 	r = r ?: add_column(table, "STATE", 0);
 	if (status)
-		r = r ?: add_column(table, "PROMISED TO", SCOLS_FL_WRAP);
+		r = r ?: add_folding_column(table, "PROMISED TO");
 	for (size_t i = 0; !r && i < host->cpu_count; i++)
-		r = add_cpu(table, &host->cpus[i], status);
+		r = add_cpu(view, table, &host->cpus[i], status);
 	return r ?: print_table(view, table);
 }
 

@@ -75,6 +75,12 @@ static void a_host_shows_whom_its_cpus_are_promised_to(void **state)
 	check_host("lab-2x12", true, 80, GOLDEN "host-2x12-80.txt");
 }
 
+static void a_pipe_gets_one_line_for_each_cpu(void **state)
+{
+	(void)state;
+	check_host("lab-2x12", true, 0, GOLDEN "host-2x12-pipe.txt");
+}
+
 static void a_host_without_an_agent_has_no_such_column(void **state)
 {
 	(void)state;
@@ -93,6 +99,7 @@ int main(void)
 		cmocka_unit_test(a_plan_lists_its_steps_in_order),
 		cmocka_unit_test(a_plan_without_steps_says_so),
 		cmocka_unit_test(a_host_shows_whom_its_cpus_are_promised_to),
+		cmocka_unit_test(a_pipe_gets_one_line_for_each_cpu),
 		cmocka_unit_test(a_host_without_an_agent_has_no_such_column),
 		cmocka_unit_test(sparse_nodes_and_long_lists_fit),
 	};
