@@ -7,7 +7,9 @@
  *   bench whole ROUNDS SECONDS     CPU time of a workload with and without the programs
  *   bench storm EVENTS THREADS     the storm alone, for rivals to watch
  *   bench ours EVENTS THREADS      the storm, watched by our programs and an agent-like reader
+ *   bench all EVENTS THREADS       the same without a rate limit: each move is told
  *   bench drain ROUNDS             how fast a full ring is emptied
+ *   bench stats                    keeps bpf statistics on until its input ends
  *
  * Programs are keyed by cgroup id; the group is the one that this process is in, and groups of the
  * machine are left alone: a mask without CPU 1 (or without any) makes escapes of moves there.
@@ -308,14 +310,16 @@ static void print_numbers(const char *name, double *values, int count, const cha
 	printf("]}%s", end);
 }
 
-static void know_thread(struct bench_cost *b)
+static void know_threads(struct bench_cost *b)
 {
-	uint32_t tid = gettid();
-	uint64_t mask = 1;
+	for (int i = -1; i < QUEUED; i++) {
+		uint32_t tid = i < 0 ? gettid() : queued[i];
+		uint64_t mask = 1ULL << 63;
 
-	if (bpf_map__update_elem(b->skel->maps.by_tid, &tid, sizeof(tid), &mask, sizeof(mask),
-				 BPF_ANY))
-		die("by_tid: %s", strerror(errno));
+		if (tid && bpf_map__update_elem(b->skel->maps.by_tid, &tid, sizeof(tid), &mask,
+						sizeof(mask), BPF_ANY))
+			die("by_tid: %s", strerror(errno));
+	}
 }
 
 static void print_costs(struct bench_cost *b, int rounds)
@@ -349,7 +353,7 @@ static int bench_cost(int rounds, uint64_t flips, bool cold)
 	b.skel->links.floor_after = bpf_program__attach(b.skel->progs.floor_after);
 	other_guests(b.bpf);
 	b.slot = promise(b.bpf, "0-4095", 0);
-	know_thread(&b);
+	know_threads(&b);
 	for (int round = 0; round < rounds; round++)
 		for (int v = 0; v < VARIANTS; v++)
 			if (v != CLASSIC || b.has_classic)
@@ -551,7 +555,7 @@ static pid_t start_storm(uint64_t events, int threads, int go, int done)
 	_exit(0);
 }
 
-static int bench_ours(uint64_t events, int threads)
+static int bench_ours(uint64_t events, int threads, bool all)
 {
 	uint64_t seen[2] = { 0 }, cpu, wall;
 	int go[2], done[2], status = 0;
@@ -573,6 +577,8 @@ static int bench_ours(uint64_t events, int threads)
 	skel->links.independent = bpf_program__attach(skel->progs.independent);
 	bpf = open_programs(count_record, seen, child);
 	slot = promise(bpf, "0", 0);
+	if (all)
+		set_rate(bpf, true);
 	cpu = process_cpu_ns();
 	wall = wall_ns();
 	if (write(go[1], "g", 1) != 1)
@@ -628,6 +634,21 @@ static int bench_drain(int rounds)
 	return 0;
 }
 
+static int bench_stats(void)
+{
+	int fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	char byte;
+
+	if (fd < 0)
+		die("bpf statistics: %s", strerror(errno));
+	puts("on");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -643,10 +664,14 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "storm") && argc == 4)
 		return bench_storm(first, second);
 	if (!strcmp(what, "ours") && argc == 4)
-		return bench_ours(first, second);
+		return bench_ours(first, second, false);
+	if (!strcmp(what, "all") && argc == 4)
+		return bench_ours(first, second, true);
+	if (!strcmp(what, "stats") && argc == 2)
+		return bench_stats();
 	if (!strcmp(what, "drain") && argc == 3)
 		return bench_drain(first);
 	fprintf(stderr, "usage: bench cost|cold ROUNDS MOVES | whole ROUNDS SECONDS | "
-			"storm EVENTS THREADS | ours EVENTS THREADS | drain ROUNDS\n");
+			"storm|ours|all EVENTS THREADS | drain ROUNDS | stats\n");
 	return 2;
 }
