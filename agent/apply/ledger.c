@@ -96,22 +96,30 @@ static int set_aside(const char *path, struct pf_err *err)
 	return -EBADMSG;
 }
 
+/* @err is filled on failure only. Return: 0; -errno; -ENOENT when there is no file. */
+static int read_whole(const char *path, char **out, struct pf_err *err)
+{
+	pf_auto_close int root = pf_root_open("/", err);
+	struct pf_err own = {};
+	int r = root < 0 ? root : pf_file_read(root, path, out, &own);
+
+	if (root >= 0 && r < 0 && r != -ENOENT && err)
+		*err = own;
+	return r;
+}
+
 /* Fills @record from its file. Return: 0, also when there is none; -EBADMSG; -errno. */
 static int load(const char *path, struct pf_record *record, struct pf_err *err)
 {
 	pf_auto_free char *text = NULL;
 	char uuid[sizeof(record->uuid)];
 	struct pf_err spare = {};
-	int dir = pf_root_open("/", err), r;
+	int r = read_whole(path, &text, err);
 
-	if (dir < 0)
-		return dir;
-	if (!err)
-		err = &spare;
-	r = pf_file_read(dir, path, &text, err);
-	close(dir);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	if (!err)
+		err = &spare; /* pf_wrap() hands back what it holds */
 	memcpy(uuid, record->uuid, sizeof(uuid));
 	r = pf_record_parse(text, record, err);
 	if (!r && strcasecmp(uuid, record->uuid)) {

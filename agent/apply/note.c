@@ -177,7 +177,11 @@ int pf_note_before(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct 
 	if (plan->pid)
 		record->pid = plan->pid;
 	for (size_t i = 0; i < plan->count; i++) {
-		r = note_step(cg, record, &plan->steps[i], first ? NULL : err);
+		struct pf_err own = {}; /* also gets words for what is no failure here */
+
+		r = note_step(cg, record, &plan->steps[i], &own);
+		if (r < 0 && !first && err)
+			*err = own;
 		first = first ?: r;
 	}
 	r = pf_ledger_save(ledger, record, first ? NULL : err);

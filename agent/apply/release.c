@@ -46,8 +46,8 @@ static bool has_group_cpus(struct pf_cgroup *cg, const char *group, const struct
 }
 
 /*
- * Whether a thread's mask is still ours: the one that we set, or, where we wrote its group's
- * cpuset only, the whole cpuset that the kernel reset it to.
+ * Whether a thread's mask is nobody else's: it is the one that we set, or the whole cpuset, to which
+ * the kernel resets it when we, or anyone, write that.
  */
 static bool affinity_is_ours(struct pf_cgroup *cg, const struct pf_record_thread *thread,
 			     const struct pf_task *task)
@@ -56,8 +56,6 @@ static bool affinity_is_ours(struct pf_cgroup *cg, const struct pf_record_thread
 		return true;
 	if (thread->has_writing && pf_set_equal(&task->cpus_allowed, &thread->writing))
 		return true;
-	if (thread->has_wrote || thread->has_writing)
-		return false;
 	return has_group_cpus(cg, task->cgroup, &task->cpus_allowed);
 }
 

@@ -100,8 +100,8 @@ int pf_unit_quota(const char *value, uint64_t *per_sec_usec, uint64_t *period_us
 {
 	struct pf_cpu_max max = {.quota_usec = PF_QUOTA_MAX};
 
-	if (strcmp(value, "max") && pf_cpu_max_parse(value, &max) < 0)
-		return -EINVAL;
+	if (strchr(value, '-') || (strcmp(value, "max") && pf_cpu_max_parse(value, &max) < 0))
+		return -EINVAL;                       /* no signs: sscanf(3) would take one */
 	*period_usec = max.period_usec ?: UINT64_MAX; /* infinity: systemd's default of 100 ms */
 	*per_sec_usec = UINT64_MAX;
 	if (max.quota_usec == PF_QUOTA_MAX)
