@@ -182,10 +182,11 @@ lab_comm_tid()
 # allowed TID: the CPUs that it may really use, as a list.
 allowed()
 {
-	local key value
-	while read -r key value; do
-		[ "$key" != Cpus_allowed_list: ] || echo "$value"
-	done <"/proc/$1/status"
+	# In one piece: `read` seeks back in a file whose lines change their lengths meanwhile.
+	local status
+	status=$(<"/proc/$1/status") || return
+	status=${status##*$'\n'Cpus_allowed_list:$'\t'}
+	echo "${status%%$'\n'*}"
 }
 
 # lab_threads NAME: one line a thread: TID, leaf's name, allowed CPUs, comm.
