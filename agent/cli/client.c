@@ -51,7 +51,6 @@ static void set_options(CURL *curl, const char *socket, const char *url, bool po
 {
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever the environment says */
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* a guest may be called ".." */
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);

@@ -93,6 +93,38 @@ static void no_escape_reaches_the_terminal(void **state)
 		assert_true(*text == '\n' || (*text >= ' ' && *text <= '~'));
 }
 
+/* Whatever the agent's order: by role, vCPUs by number; and only equal rows are folded. */
+static void rows_are_sorted_and_only_equal_ones_folded(void **state)
+{
+	struct pf_thread_status threads[] = {
+		{.tid = 9, .role = {PF_ROLE_HELPER, 0}},
+		{.tid = 8, .role = {PF_ROLE_EMULATOR, 0}},
+		{.tid = 7, .role = {PF_ROLE_EMULATOR, 0}, .state = PF_STATE_DRIFTING},
+		{.tid = 6, .role = {PF_ROLE_VCPU, 10}},
+		{.tid = 4, .role = {PF_ROLE_EMULATOR, 0}},
+		{.tid = 5, .role = {PF_ROLE_IOTHREAD, 1}},
+		{.tid = 11, .role = {PF_ROLE_VCPU, 2}},
+	};
+	static const char *const order[] = {"vcpu 2 ", "vcpu 10 ", "iothread 1 ", "emulator ",
+					    "emulator (x2) ", "helper "};
+	struct pf_guest_status guest = {.name = (char *)"a", .threads = threads, .thread_count = 7};
+	struct pf_status status = {.guests = &guest, .guest_count = 1};
+	PF_CLEANUP(capture_end) struct capture capture;
+	const char *at;
+
+	(void)state;
+	capture_start(&capture, 80);
+	assert_int_equal(pf_status_print(&capture.view, &status, false), 0);
+	at = captured(&capture);
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		at = strstr(at, order[i]);
+		if (!at)
+			fail_msg("'%s' is missing or out of order in:\n%s", order[i],
+				 capture.text);
+		at += strlen(order[i]);
+	}
+}
+
 static void without_guests_it_says_so(void **state)
 {
 	PF_CLEANUP(capture_end) struct capture capture;
@@ -143,6 +175,7 @@ int main(void)
 		cmocka_unit_test(colour_is_in_states_and_names_only),
 		cmocka_unit_test(in_utf8_letters_stay_and_steering_goes),
 		cmocka_unit_test(no_escape_reaches_the_terminal),
+		cmocka_unit_test(rows_are_sorted_and_only_equal_ones_folded),
 		cmocka_unit_test(without_guests_it_says_so),
 		cmocka_unit_test(checking_names_only_what_is_off),
 		cmocka_unit_test(checking_is_quiet_when_all_is_held),

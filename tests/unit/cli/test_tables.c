@@ -47,6 +47,24 @@ static void a_plan_without_steps_says_so(void **state)
 	assert_string_equal(captured(&capture), "nothing to do\n");
 }
 
+static void no_name_steers_the_terminal(void **state)
+{
+	PF_CLEANUP(capture_end) struct capture capture;
+	struct pf_host_cpu cpu = {.online = true};
+	struct pf_host host = {.hostname = "h\x1b[2J", .cpus = &cpu, .cpu_count = 1};
+	struct pf_thread_status thread = {};
+	struct pf_guest_status guest = {
+		.name = (char *)"n\x1b[2J\n", .threads = &thread, .thread_count = 1};
+	struct pf_status status = {.guests = &guest, .guest_count = 1};
+
+	(void)state;
+	pf_set_add(&thread.cpus_desired, 0);
+	capture_start(&capture, 80);
+	assert_int_equal(pf_host_print(&capture.view, &host, &status), 0);
+	assert_non_null(strstr(captured(&capture), "n\\x1b[2J\\x0a: emulator"));
+	assert_null(strchr(capture.text, '\x1b'));
+}
+
 static void check_host(const char *dump, bool promised, size_t width, const char *golden)
 {
 	PF_CLEANUP(pf_status_clear) struct pf_status status = {};
@@ -101,6 +119,7 @@ int main(void)
 		cmocka_unit_test(a_host_shows_whom_its_cpus_are_promised_to),
 		cmocka_unit_test(a_pipe_gets_one_line_for_each_cpu),
 		cmocka_unit_test(a_host_without_an_agent_has_no_such_column),
+		cmocka_unit_test(no_name_steers_the_terminal),
 		cmocka_unit_test(sparse_nodes_and_long_lists_fit),
 	};
 

@@ -115,6 +115,12 @@ static void a_wrong_shape_is_named(void **state)
 		 "'nodes' is '0-'"},
 		{"{" HOST ",\"guests\":[{" GUEST ",\"state\":\"held\",\"released\":1}]}",
 		 "'released' is missing or not true or false"},
+		{"{" HOST ",\"guests\":[{\"uuid\":\"u\",\"name\":\"n\",\"pid\":1,"
+		 "\"source\":\"qemu\",\"mode\":\"enforce\",\"isolation\":\"alone\"}]}",
+		 "'isolation' is missing or not an isolation"},
+		{"{" HOST ",\"guests\":[{\"uuid\":\"u\",\"name\":\"n\",\"pid\":1,"
+		 "\"source\":\"qemu\",\"mode\":\"harder\",\"isolation\":\"shared\"}]}",
+		 "'mode' is missing or not a mode"},
 		{"{" HOST ",\"capabilities\":[]}", "'capabilities'"},
 		{"{" HOST ",\"capabilities\":{\"x\":{\"reason\":1}}}", "'reason'"},
 	};

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -111,6 +113,44 @@ static void a_live_one_is_refused(void **state)
 	assert_true(connect_to(path) >= 0);
 }
 
+/* Two agents that start at once: the other one holds the lock, but listens not yet. */
+static void one_that_is_about_to_listen_is_refused(void **state)
+{
+	struct pf_listener listener = PF_LISTENER_NONE;
+	pf_auto_close int fd = -1;
+	struct pf_err err = {};
+	char lock[160];
+
+	(void)state;
+	assert_int_equal(pf_listener_open(path, (gid_t)-1, 0600, &listener, &err), 0);
+	pf_listener_close(&listener);
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	fd = open(lock, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(pf_listener_open(path, (gid_t)-1, 0600, &listener, &err), -EADDRINUSE);
+}
+
+/* A full queue of clients is a sign of life as well. */
+static void one_that_is_too_busy_to_accept_is_refused(void **state)
+{
+	struct pf_listener listener = PF_LISTENER_NONE;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	pf_auto_close int busy = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pf_auto_close int client = -1;
+	struct pf_err err = {};
+	struct stat st;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/busy.sock", dir);
+	strcpy(address.sun_path, path);
+	assert_int_equal(bind(busy, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(busy, 0), 0);
+	client = connect_to(path);
+	assert_true(client >= 0);
+	assert_int_equal(pf_listener_open(path, (gid_t)-1, 0600, &listener, &err), -EADDRINUSE);
+	assert_int_equal(stat(path, &st), 0);
+}
+
 static void what_is_no_socket_is_left_alone(void **state)
 {
 	struct pf_listener listener = PF_LISTENER_NONE;
@@ -170,6 +210,8 @@ int main(void)
 		TEST(the_socket_has_its_mode_whatever_the_umask),
 		TEST(a_stale_socket_is_replaced),
 		TEST(a_live_one_is_refused),
+		TEST(one_that_is_about_to_listen_is_refused),
+		TEST(one_that_is_too_busy_to_accept_is_refused),
 		TEST(what_is_no_socket_is_left_alone),
 		TEST(closing_removes_its_own_socket_only),
 		TEST(a_path_that_cannot_be_is_refused_with_words),
