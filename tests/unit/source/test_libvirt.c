@@ -97,8 +97,8 @@ static void wait_snapshot(struct pf_libvirt *lv, uint64_t ticket, struct pf_gues
 	while (now() < until) {
 		struct pollfd poller = {.fd = pf_libvirt_fd(lv), .events = POLLIN};
 
-		poll(&poller, 1, 500);
-		if (!pf_libvirt_take(lv, out, &satisfied))
+		/* not taken before the descriptor says so: that it does is part of the promise */
+		if (poll(&poller, 1, 500) <= 0 || !pf_libvirt_take(lv, out, &satisfied))
 			continue;
 		if (satisfied >= ticket)
 			return;

@@ -196,7 +196,8 @@ static void a_process_that_ended_is_esrch(void **state)
 	make_guest(&guest, "");
 	assert_int_equal(pf_proc_fill(root, &guest, &err), -ESRCH);
 	assert_string_equal(err.text, "process 100 of guest g is gone");
-	put("proc/100/task/x", "", 0);
+	put("proc/100/task/x", "", 0); /* no thread is left */
+	put_place("0::" SCOPE "/libvirt/emulator");
 	assert_int_equal(pf_proc_fill(root, &guest, &err), -ESRCH);
 	guest.pid = 0;
 	assert_int_equal(pf_proc_fill(root, &guest, &err), -ESRCH);
