@@ -238,7 +238,7 @@ static __noinline int migrate_left(struct task_struct *p, int to, u64 cgid)
 	step.from = p->thread_info.cpu;
 	step.slot = slot_at(step.slot_plus_1);
 	step.left = PF_RF_LEFT;
-	if (at_home(step.slot, step.from) && at_home(step.slot, to))
+	if (both_at_home(step.slot, step.from, to))
 		return 0;
 	return step_outside(&step);
 }
@@ -256,7 +256,7 @@ int BPF_PROG(pf_migrate, struct task_struct *p, int to)
 		return policy.head.left ? migrate_left(p, to, cgid) : 0;
 	from = p->thread_info.cpu;
 	slot = slot_at(slot_plus_1);
-	if (at_home(slot, from) && at_home(slot, to))
+	if (both_at_home(slot, from, to))
 		return 0;
 	step.slot = slot;
 	step.p = p;

@@ -148,6 +148,16 @@ pf_inline bool at_home(const struct pf_slot *s, u32 cpu)
 	return word_of(s, cpu)->home >> (cpu & 63) & 1;
 }
 
+/* Neighbours mostly: one load for both. */
+pf_inline bool both_at_home(const struct pf_slot *s, u32 from, u32 to)
+{
+	u64 home = word_of(s, from)->home, home_to = home;
+
+	if ((from ^ to) >> 6)
+		home_to = word_of(s, to)->home;
+	return home >> (from & 63) & home_to >> (to & 63) & 1;
+}
+
 pf_inline u16 node_of(u32 cpu)
 {
 	return policy.node_of_cpu[pf_bound(cpu, PF_CPUS)];
