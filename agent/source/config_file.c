@@ -327,7 +327,7 @@ struct reading {
 	unsigned int line;
 	struct pf_config *config;
 	struct pf_err *err;
-	int failed; /* the first failure, already in err */
+	int failed;                   /* the first failure, already in err */
 	unsigned int seen[KEY_COUNT]; /* the line where each key stood in this file, or 0 */
 };
 

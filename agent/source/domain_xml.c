@@ -460,8 +460,7 @@ static void take_vcpus(struct parse *p, const xmlNode *domain)
 		return;
 	for (size_t i = 0; i < p->promise->vcpu_count; i++)
 		p->promise->vcpus[i].online = false;
-	for_each_child(node, vcpus, "vcpu")
-		take_vcpu_state(p, node);
+	for_each_child(node, vcpus, "vcpu") take_vcpu_state(p, node);
 }
 
 /* ---- <iothreads>, <iothreadids> --------------------------------------------------------- */
@@ -495,7 +494,8 @@ static void take_iothread_ids(struct parse *p, const xmlNode *ids)
 {
 	char shown[QUOTE_MAX];
 
-	for_each_child(node, ids, "iothread") {
+	for_each_child(node, ids, "iothread")
+	{
 		auto_text *text = attribute(node, "id");
 		unsigned int index;
 
@@ -604,7 +604,8 @@ static void take_period(struct parse *p, const xmlNode *cputune, const char *nam
 		return;
 	if (!parse_u64((const char *)text, &value) ||
 	    (value && (value < PERIOD_MIN || value > PERIOD_MAX))) {
-		impossible(p, "<%s>%s</%s> is not 0 or a number of us from %d to %d; it is left out",
+		impossible(p,
+			   "<%s>%s</%s> is not 0 or a number of us from %d to %d; it is left out",
 			   name, quote(text, shown), name, PERIOD_MIN, PERIOD_MAX);
 		return;
 	}
@@ -659,12 +660,10 @@ static void take_cputune(struct parse *p, const xmlNode *domain)
 
 	if (!cputune)
 		return;
-	for_each_child(node, cputune, "vcpupin")
-		take_vcpupin(p, node);
+	for_each_child(node, cputune, "vcpupin") take_vcpupin(p, node);
 	for_each_child(node, cputune, "emulatorpin")
 		take_pin(p, node, "<emulatorpin>", &p->promise->emulator);
-	for_each_child(node, cputune, "iothreadpin")
-		take_iothreadpin(p, node);
+	for_each_child(node, cputune, "iothreadpin") take_iothreadpin(p, node);
 	take_shares(p, cputune);
 	take_bandwidths(p, cputune);
 }
@@ -789,10 +788,11 @@ static bool memory_is_automatic(struct parse *p, const xmlNode *node)
 	if (text_is(placement, "auto"))
 		return true;
 	if (placement && !text_is(placement, "static"))
-		impossible(p,
-			   "<numatune><memory placement='%s'> is neither static nor auto; static is "
-			   "assumed",
-			   quote(placement, shown));
+		impossible(
+			p,
+			"<numatune><memory placement='%s'> is neither static nor auto; static is "
+			"assumed",
+			quote(placement, shown));
 	return !placement && !nodeset && p->promise->vcpu_automatic;
 }
 
@@ -852,10 +852,9 @@ static void take_numatune(struct parse *p, const xmlNode *domain)
 	if (memory)
 		take_memory(p, memory);
 	else if (p->promise->vcpu_automatic) /* numad's choice holds for memory as well */
-		p->promise->memory = (struct pf_memory_promise){.mode = PF_MEMORY_STRICT,
-								.automatic = true};
-	for_each_child(node, numatune, "memnode")
-		take_memnode(p, node);
+		p->promise->memory =
+			(struct pf_memory_promise){.mode = PF_MEMORY_STRICT, .automatic = true};
+	for_each_child(node, numatune, "memnode") take_memnode(p, node);
 	/* And the other way round, where nothing is pinned (virDomainDefParseXML()). */
 	if (p->promise->memory.automatic && !anything_pinned(p->promise))
 		p->promise->vcpu_automatic = true;
@@ -869,7 +868,8 @@ struct faults {
 	unsigned int count;
 };
 
-static void fault(struct faults *faults, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void fault(struct faults *faults, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void fault(struct faults *faults, const char *fmt, ...)
 {
@@ -887,8 +887,8 @@ static void fault(struct faults *faults, const char *fmt, ...)
 			 one);
 }
 
-static void take_policy_attribute(struct pf_policy *policy, const xmlAttr *attr,
-				  const char *value, struct faults *faults)
+static void take_policy_attribute(struct pf_policy *policy, const xmlAttr *attr, const char *value,
+				  struct faults *faults)
 {
 	const char *name = (const char *)attr->name;
 	char shown[QUOTE_MAX], shown_name[QUOTE_MAX];
@@ -904,8 +904,9 @@ static void take_policy_attribute(struct pf_policy *policy, const xmlAttr *attr,
 	} else if (strcmp(name, "isolation") == 0) {
 		policy->has_isolation = pf_isolation_parse(value, &policy->isolation);
 		if (!policy->has_isolation)
-			fault(faults, "isolation='%s' is none of shared, dedicated and "
-				      "dedicated-cores",
+			fault(faults,
+			      "isolation='%s' is none of shared, dedicated and "
+			      "dedicated-cores",
 			      quote(value, shown));
 	} else {
 		policy->has_unpinned = pf_unpinned_parse(value, &policy->unpinned);
@@ -1089,12 +1090,14 @@ static void take_vcpu_tids(const xmlNode *status, struct pf_promise *promise)
 {
 	for (size_t i = 0; i < promise->vcpu_count; i++)
 		promise->vcpus[i].tid = 0;
-	for_each_child(node, child(status, "vcpus"), "vcpu") {
+	for_each_child(node, child(status, "vcpus"), "vcpu")
+	{
 		auto_text *number = attribute(node, "id");
 		auto_text *pid = attribute(node, "pid");
 		unsigned int index, tid;
 
-		if (!parse_unsigned(number, &index) || !parse_unsigned(pid, &tid) || tid > INT32_MAX)
+		if (!parse_unsigned(number, &index) || !parse_unsigned(pid, &tid) ||
+		    tid > INT32_MAX)
 			continue;
 		for (size_t i = 0; i < promise->vcpu_count; i++)
 			if (promise->vcpus[i].index == index)

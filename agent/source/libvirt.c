@@ -25,8 +25,8 @@
 #define MSEC UINT64_C(1000)
 #define SEC UINT64_C(1000000)
 
-#define SETTLE_USEC (10 * MSEC) /* events of one change come together: read once for all */
-#define SWEEP_USEC (30 * SEC)	/* everything anew, though nothing was announced */
+#define SETTLE_USEC (10 * MSEC)    /* events of one change come together: read once for all */
+#define SWEEP_USEC (30 * SEC)      /* everything anew, though nothing was announced */
 #define SWEEP_BLIND_USEC (3 * SEC) /* the same where the status files can't be watched */
 #define BACKOFF_MIN_USEC (1 * SEC)
 #define BACKOFF_MAX_USEC (10 * SEC)
@@ -330,9 +330,9 @@ static void on_inotify(int watch, int fd, int what, void *opaque)
 static void watch_state_dir(struct pf_libvirt *lv)
 {
 	if (lv->watched < 0)
-		lv->watched = inotify_add_watch(lv->inotify_fd, lv->state_dir,
-						IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE |
-							IN_ONLYDIR);
+		lv->watched =
+			inotify_add_watch(lv->inotify_fd, lv->state_dir,
+					  IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_ONLYDIR);
 }
 
 /* ---- worker: connection ----------------------------------------------------------------- */
@@ -465,10 +465,11 @@ static int read_process(struct pf_libvirt *lv, struct pf_guest *guest)
 	if (pf_proc_state(lv->root, lv->state_dir, guest, &err) == 0)
 		return 0;
 	if (read_pid_file(lv, guest))
-		return pf_findings_add(&guest->findings, PF_FINDING_NOTE,
-				       "libvirt's record of thread ids cannot be read, the names of "
-				       "the threads are used instead: %s",
-				       err.text);
+		return pf_findings_add(
+			&guest->findings, PF_FINDING_NOTE,
+			"libvirt's record of thread ids cannot be read, the names of "
+			"the threads are used instead: %s",
+			err.text);
 	return pf_findings_add(&guest->findings, PF_FINDING_IMPOSSIBLE,
 			       "the guest's process is not known: %s", err.text);
 }
@@ -482,8 +483,9 @@ static int make_unreadable(virDomainPtr domain, const char *why, struct pf_guest
 	if (virDomainGetUUIDString(domain, guest.uuid) < 0 || !name)
 		return -EINVAL;
 	guest.name = strdup(name);
-	if (!guest.name || pf_findings_add(&guest.findings, PF_FINDING_IMPOSSIBLE,
-					   "what the guest was promised is not known: %s", why) < 0) {
+	if (!guest.name ||
+	    pf_findings_add(&guest.findings, PF_FINDING_IMPOSSIBLE,
+			    "what the guest was promised is not known: %s", why) < 0) {
 		pf_guest_clear(&guest);
 		return -ENOMEM;
 	}
@@ -761,10 +763,10 @@ static void library_init(void)
 static int add_watches(struct pf_libvirt *lv, struct pf_err *err)
 {
 	lv->timer = virEventAddTimeout(-1, on_timer, NULL, NULL);
-	lv->kick_watch = virEventAddHandle(lv->kick_fd, VIR_EVENT_HANDLE_READABLE, on_kick, NULL,
-					   NULL);
-	lv->inotify_watch = virEventAddHandle(lv->inotify_fd, VIR_EVENT_HANDLE_READABLE,
-					      on_inotify, lv, NULL);
+	lv->kick_watch =
+		virEventAddHandle(lv->kick_fd, VIR_EVENT_HANDLE_READABLE, on_kick, NULL, NULL);
+	lv->inotify_watch =
+		virEventAddHandle(lv->inotify_fd, VIR_EVENT_HANDLE_READABLE, on_inotify, lv, NULL);
 	if (lv->timer >= 0 && lv->kick_watch >= 0 && lv->inotify_watch >= 0)
 		return 0;
 	if (lv->timer >= 0)

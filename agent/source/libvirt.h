@@ -61,7 +61,7 @@ uint64_t pf_libvirt_refresh(struct pf_libvirt *lv, const char *uuid);
 enum pf_libvirt_link {
 	PF_LIBVIRT_CONNECTING, /* not yet connected since the start */
 	PF_LIBVIRT_CONNECTED,
-	PF_LIBVIRT_HUNG,	 /* connected, but an answer is overdue for 3 s or more */
+	PF_LIBVIRT_HUNG,         /* connected, but an answer is overdue for 3 s or more */
 	PF_LIBVIRT_RECONNECTING, /* lost; tried again after 1, 2, 4, 8 and then every 10 s */
 };
 

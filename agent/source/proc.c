@@ -24,8 +24,9 @@ static bool parse_start(const char *stat, uint64_t *out)
 {
 	const char *rest = strrchr(stat, ')');
 
-	return rest && sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d "
-					"%*d %*d %*d %*d %*d %" SCNu64,
+	return rest && sscanf(rest + 1,
+			      " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d "
+			      "%*d %*d %*d %*d %*d %" SCNu64,
 			      out) == 1;
 }
 
@@ -317,11 +318,11 @@ static int report_unknown(struct pf_guest *guest, const char *kind, const struct
 {
 	if (!unknown->list[0])
 		return 0;
-	return pf_findings_add(&guest->findings,
-			       unknown->pinned ? PF_FINDING_IMPOSSIBLE : PF_FINDING_NOTE,
-			       "the thread of %s %s is not known (yet): neither libvirt's record nor "
-			       "the names of the threads of process %d tell it",
-			       kind, unknown->list, guest->pid);
+	return pf_findings_add(
+		&guest->findings, unknown->pinned ? PF_FINDING_IMPOSSIBLE : PF_FINDING_NOTE,
+		"the thread of %s %s is not known (yet): neither libvirt's record nor "
+		"the names of the threads of process %d tell it",
+		kind, unknown->list, guest->pid);
 }
 
 static bool vcpus_are_recorded(const struct pf_promise *promise)
@@ -342,10 +343,11 @@ static int check_vcpu(struct pf_guest *guest, struct pf_vcpu *vcpu)
 		pid_t tid = vcpu->tid;
 
 		vcpu->tid = 0;
-		return pf_findings_add(&guest->findings, PF_FINDING_NOTE,
-				       "libvirt's record names thread %d for vCPU %u, which process "
-				       "%d does not have",
-				       tid, vcpu->index, guest->pid);
+		return pf_findings_add(
+			&guest->findings, PF_FINDING_NOTE,
+			"libvirt's record names thread %d for vCPU %u, which process "
+			"%d does not have",
+			tid, vcpu->index, guest->pid);
 	}
 	if (comm_is_vcpu(thread->comm, &named) && named != vcpu->index)
 		return pf_findings_add(&guest->findings, PF_FINDING_NOTE,

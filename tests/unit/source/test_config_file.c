@@ -264,12 +264,13 @@ static void times_are_written_as_systemd_writes_them(void **state)
 		const char *text;
 		uint64_t usec;
 	} good[] = {
-		{"2s", 2000000},    {"500ms", 500000},  {"1min 30s", 90000000}, {"7", 7000000},
-		{"1.5h", 5400000000}, {"0", 0},		{" 3 s ", 3000000},	{"2 min", 120000000},
-		{"1h30min", 5400000000}, {"20us", 20},	{"20µs", 20},		{"0.25", 250000},
-		{"1d", 86400000000},  {"0.000001s", 1}, {"2hours 1seconds", 7201000000},
+		{"2s", 2000000},     {"500ms", 500000},    {"1min 30s", 90000000},
+		{"7", 7000000},      {"1.5h", 5400000000}, {"0", 0},
+		{" 3 s ", 3000000},  {"2 min", 120000000}, {"1h30min", 5400000000},
+		{"20us", 20},        {"20µs", 20},         {"0.25", 250000},
+		{"1d", 86400000000}, {"0.000001s", 1},     {"2hours 1seconds", 7201000000},
 	};
-	static const char *const bad[] = {"",	 " ",	 "s",	  "-1",	  "1x",
+	static const char *const bad[] = {"",      " ",   "s",    "-1",   "1x",
 					  "1 s x", "inf", "0x10", "1,5s", "99999999999999999999s"};
 	uint64_t usec = 42;
 
@@ -301,9 +302,14 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = {"c.d/10-a.conf",	 "c.d/20-b.conf", "c.d/30-c.conf.bak",
-					    "c.d/.hidden.conf", "only.d/a.conf", "c.d",
-					    "only.d",		 "c"};
+	static const char *const names[] = {"c.d/10-a.conf",
+					    "c.d/20-b.conf",
+					    "c.d/30-c.conf.bak",
+					    "c.d/.hidden.conf",
+					    "only.d/a.conf",
+					    "c.d",
+					    "only.d",
+					    "c"};
 	char path[100];
 
 	(void)state;

@@ -27,8 +27,10 @@ static void parse(const char *inside, struct pf_guest *out)
 	pf_auto_free char *xml = NULL;
 	struct pf_err err = {};
 
-	assert_true(asprintf(&xml, "<domain type='kvm' id='1'><name>g</name><uuid>" UUID
-				   "</uuid>%s</domain>", inside) > 0);
+	assert_true(asprintf(&xml,
+			     "<domain type='kvm' id='1'><name>g</name><uuid>" UUID
+			     "</uuid>%s</domain>",
+			     inside) > 0);
 	if (pf_domain_xml_parse(xml, out, &err) != 0)
 		fail_msg("%s", err.text);
 }
@@ -79,13 +81,14 @@ static void lists_follow_libvirts_syntax(void **state)
 	static const struct {
 		const char *text, *list;
 	} good[] = {
-		{"0", "0"},	       {"1-4,^3", "1-2,4"}, {"^3,1-4", "1-4"}, {"1-4,^3,3", "1-4"},
-		{" 1 , 3 - 5 ", "1,3-5"}, {"1,", "1"},	    {"5,^9", "5"},     {"0-4095", "0-4095"},
-		{"3,3,3", "3"},	       {"2-2", "2"},
+		{"0", "0"},          {"1-4,^3", "1-2,4"},      {"^3,1-4", "1-4"},
+		{"1-4,^3,3", "1-4"}, {" 1 , 3 - 5 ", "1,3-5"}, {"1,", "1"},
+		{"5,^9", "5"},       {"0-4095", "0-4095"},     {"3,3,3", "3"},
+		{"2-2", "2"},
 	};
-	static const char *const bad[] = {"",	   " ",	   "^1",    "1-",  "-1", "3-1",	 "1-3,^1-2",
-					  "1;2",   "a",	   "1,,2",  "^",   "0x1", "1 2", "1,^1",
-					  "1-2-3", "+1",   "1,^-1"};
+	static const char *const bad[] = {"",         " ",    "^1",    "1-",   "-1",   "3-1",
+					  "1-3,^1-2", "1;2",  "a",     "1,,2", "^",    "0x1",
+					  "1 2",      "1,^1", "1-2-3", "+1",   "1,^-1"};
 	struct pf_set set = {};
 
 	(void)state;
@@ -140,7 +143,8 @@ static void entities_are_never_expanded(void **state)
 
 	(void)state;
 	assert_int_equal(pf_domain_xml_parse("<!DOCTYPE d [<!ENTITY a 'x'><!ENTITY b '&a;&a;'>]>"
-					     "<domain><name>&b;</name><uuid>" UUID "</uuid></domain>",
+					     "<domain><name>&b;</name><uuid>" UUID
+					     "</uuid></domain>",
 					     &guest, &err),
 			 -EBADMSG);
 	assert_non_null(strstr(err.text, "DOCTYPE"));
@@ -152,10 +156,11 @@ static void identity_is_taken_as_it_stands(void **state)
 	struct pf_err err;
 
 	(void)state;
-	assert_int_equal(pf_domain_xml_parse("<domain><name> a &lt;b&gt;\\x2d.\xc3\xb6 </name>"
-					     "<uuid>6D1F0C3A00004000A000000000000001</uuid></domain>",
-					     &guest, &err),
-			 0);
+	assert_int_equal(
+		pf_domain_xml_parse("<domain><name> a &lt;b&gt;\\x2d.\xc3\xb6 </name>"
+				    "<uuid>6D1F0C3A00004000A000000000000001</uuid></domain>",
+				    &guest, &err),
+		0);
 	assert_string_equal(guest.name, " a <b>\\x2d.\xc3\xb6 ");
 	assert_string_equal(guest.uuid, UUID);
 	assert_int_equal(guest.source, PF_SOURCE_LIBVIRT);
@@ -248,7 +253,8 @@ static void vcpus_come_online_by_number_or_by_list(void **state)
 	assert_true(counted.promise.vcpus[1].online && !counted.promise.vcpus[1].hotpluggable);
 	assert_true(!counted.promise.vcpus[2].online && counted.promise.vcpus[2].hotpluggable);
 	parse("<vcpu current='2'>3</vcpu><vcpus><vcpu id='0' enabled='yes' hotpluggable='no'/>"
-	      "<vcpu id='2' enabled='yes' hotpluggable='yes' order='2'/></vcpus>", &listed);
+	      "<vcpu id='2' enabled='yes' hotpluggable='yes' order='2'/></vcpus>",
+	      &listed);
 	assert_true(listed.promise.vcpus[0].online && !listed.promise.vcpus[0].hotpluggable);
 	assert_false(listed.promise.vcpus[1].online);
 	assert_true(listed.promise.vcpus[2].online && listed.promise.vcpus[2].hotpluggable);
@@ -266,7 +272,8 @@ static void bad_vcpu_numbers_are_findings(void **state)
 	one_impossible("<vcpu placement='somewhere'>2</vcpu>", "placement='somewhere'");
 	one_impossible("<vcpu cpuset='x'>2</vcpu>", "<vcpu>: cpuset='x'");
 	one_impossible("<vcpu>2</vcpu><vcpus><vcpu id='2' enabled='yes'/><vcpu id='0' "
-		       "enabled='yes'/></vcpus>", "vCPU '2'; this guest has 0 to 1");
+		       "enabled='yes'/></vcpus>",
+		       "vCPU '2'; this guest has 0 to 1");
 	parse("<vcpu>4000000000</vcpu>", &guest);
 	one_finding(&guest, PF_FINDING_IMPOSSIBLE, "more than 4096");
 	assert_int_equal(guest.promise.vcpu_count, 4096);
@@ -278,7 +285,8 @@ static void a_bad_pin_spoils_only_itself(void **state)
 
 	(void)state;
 	parse("<vcpu cpuset='0-7'>2</vcpu><cputune><vcpupin vcpu='0' cpuset='1,^1'/>"
-	      "<vcpupin vcpu='1' cpuset='5'/><shares>7</shares></cputune>", &guest);
+	      "<vcpupin vcpu='1' cpuset='5'/><shares>7</shares></cputune>",
+	      &guest);
 	one_finding(&guest, PF_FINDING_IMPOSSIBLE, "<vcpupin vcpu='0'>: cpuset='1,^1'");
 	assert_false(guest.promise.vcpus[0].pin.set);
 	is_pin(&guest.promise.vcpus[1].pin, "5");
@@ -296,11 +304,13 @@ static void bad_pins_are_findings(void **state)
 	one_impossible("<cputune><vcpupin vcpu='0'/></cputune>", "has no cpuset");
 	one_impossible("<cputune><vcpupin vcpu='0' cpuset='5000'/></cputune>", "beyond 4095");
 	one_impossible("<cputune><vcpupin vcpu='0' cpuset='1'/><vcpupin vcpu='0' cpuset='2'/>"
-		       "</cputune>", "<vcpupin vcpu='0'> stands twice");
+		       "</cputune>",
+		       "<vcpupin vcpu='0'> stands twice");
 	one_impossible("<cputune><emulatorpin cpuset='1'/><emulatorpin cpuset='1'/></cputune>",
 		       "<emulatorpin> stands twice");
 	one_impossible("<iothreads>1</iothreads><cputune><iothreadpin iothread='2' cpuset='1'/>"
-		       "</cputune>", "<iothreadpin iothread='2'> names no iothread");
+		       "</cputune>",
+		       "<iothreadpin iothread='2'> names no iothread");
 }
 
 static void iothread_ids_are_filled_up_from_one(void **state)
@@ -310,12 +320,14 @@ static void iothread_ids_are_filled_up_from_one(void **state)
 
 	(void)state;
 	parse("<iothreads>4</iothreads><iothreadids><iothread id='9'/><iothread id='2'/>"
-	      "</iothreadids>", &guest);
+	      "</iothreadids>",
+	      &guest);
 	assert_int_equal(guest.promise.iothread_count, 4);
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(guest.promise.iothreads[i].index, expected[i]);
 	parse("<iothreads>1</iothreads><iothreadids><iothread id='4'/><iothread id='5'/>"
-	      "</iothreadids>", &more);
+	      "</iothreadids>",
+	      &more);
 	assert_int_equal(more.promise.iothread_count, 2);
 	parse("<iothreadids><iothread id='4'/><iothread id='4'/></iothreadids>", &twice);
 	one_finding(&twice, PF_FINDING_IMPOSSIBLE, "id '4'");
@@ -339,9 +351,11 @@ static void bandwidth_has_libvirts_ranges(void **state)
 	assert_int_equal(limits.promise.vcpu_bandwidth.quota_usec, 17592186044415);
 	assert_int_equal(limits.promise.global_bandwidth.quota_usec, -17);
 	one_impossible("<cputune><period>999</period></cputune>", "<period>999</period>");
-	one_impossible("<cputune><global_period>1000001</global_period></cputune>", "<global_period>");
+	one_impossible("<cputune><global_period>1000001</global_period></cputune>",
+		       "<global_period>");
 	one_impossible("<cputune><emulator_period>-1000</emulator_period></cputune>", "-1000");
-	one_impossible("<cputune><iothread_quota>999</iothread_quota></cputune>", "<iothread_quota>");
+	one_impossible("<cputune><iothread_quota>999</iothread_quota></cputune>",
+		       "<iothread_quota>");
 	one_impossible("<cputune><quota>17592186044416</quota></cputune>", "<quota>");
 	one_impossible("<cputune><quota>-</quota></cputune>", "<quota>-</quota>");
 	one_impossible("<cputune><quota>99999999999999999999</quota></cputune>", "<quota>");
@@ -369,8 +383,10 @@ static void every_memory_mode_is_known(void **state)
 		auto_guest guest = {};
 		char inside[200];
 
-		snprintf(inside, sizeof(inside), "<numatune><memory mode='%s' nodeset='0-3,^2'/>"
-			 "</numatune>", pf_memory_mode_name(mode));
+		snprintf(inside, sizeof(inside),
+			 "<numatune><memory mode='%s' nodeset='0-3,^2'/>"
+			 "</numatune>",
+			 pf_memory_mode_name(mode));
 		parse(inside, &guest);
 		assert_int_equal(guest.findings.count, 0);
 		assert_int_equal(guest.promise.memory.mode, mode);
@@ -384,7 +400,8 @@ static void placement_auto_goes_both_ways(void **state)
 
 	(void)state;
 	parse("<vcpu placement='auto' cpuset='1'>1</vcpu><numatune><memory mode='interleave' "
-	      "placement='auto' nodeset='1'/></numatune>", &both);
+	      "placement='auto' nodeset='1'/></numatune>",
+	      &both);
 	assert_true(both.promise.vcpu_automatic && both.promise.memory.automatic);
 	assert_false(both.promise.vcpu_default.set || both.promise.memory.nodes_known);
 	assert_int_equal(both.promise.memory.mode, PF_MEMORY_INTERLEAVE);
@@ -394,12 +411,15 @@ static void placement_auto_goes_both_ways(void **state)
 	parse("<numatune><memory placement='auto'/></numatune>", &from_memory);
 	assert_true(from_memory.promise.vcpu_automatic);
 	parse("<cputune><emulatorpin cpuset='1'/></cputune><numatune><memory placement='auto'/>"
-	      "</numatune>", &pinned);
+	      "</numatune>",
+	      &pinned);
 	assert_false(pinned.promise.vcpu_automatic);
 	parse("<vcpu placement='auto'>1</vcpu><numatune><memory nodeset='1'/></numatune>", &fixed);
 	assert_false(fixed.promise.memory.automatic);
 	assert_int_equal(both.findings.count + from_vcpu.findings.count +
-			 from_memory.findings.count + pinned.findings.count + fixed.findings.count, 0);
+				 from_memory.findings.count + pinned.findings.count +
+				 fixed.findings.count,
+			 0);
 }
 
 static void bad_numatune_is_a_finding(void **state)
@@ -413,7 +433,8 @@ static void bad_numatune_is_a_finding(void **state)
 	one_impossible("<numatune><memnode cellid='0' nodeset='1'/></numatune>",
 		       "<memnode cellid='0'> names no guest cell");
 	one_impossible("<cpu><numa><cell cpus='0' memory='1'/></numa></cpu><numatune><memnode "
-		       "cellid='0' mode='x' nodeset='1'/></numatune>", "<memnode cellid='0'>: mode='x'");
+		       "cellid='0' mode='x' nodeset='1'/></numatune>",
+		       "<memnode cellid='0'>: mode='x'");
 }
 
 static void cells_are_sorted_and_scaled(void **state)
@@ -437,8 +458,10 @@ static void cells_are_sorted_and_scaled(void **state)
 		auto_guest guest = {};
 		char inside[300];
 
-		snprintf(inside, sizeof(inside), "<vcpu>3</vcpu><cpu><numa><cell id='1' %s/>"
-			 "<cell id='0' cpus='0-2,^1' memory='5'/></numa></cpu>", sizes[i].size);
+		snprintf(inside, sizeof(inside),
+			 "<vcpu>3</vcpu><cpu><numa><cell id='1' %s/>"
+			 "<cell id='0' cpus='0-2,^1' memory='5'/></numa></cpu>",
+			 sizes[i].size);
 		parse(inside, &guest);
 		assert_int_equal(guest.findings.count, 0);
 		assert_int_equal(guest.promise.cells[1].cell, 1);
@@ -520,7 +543,8 @@ static void a_wrong_policy_is_one_note(void **state)
 		auto_guest guest = {};
 		char inside[400];
 
-		snprintf(inside, sizeof(inside), "<metadata><p:policy xmlns:p='urn:pinfold:policy:1' "
+		snprintf(inside, sizeof(inside),
+			 "<metadata><p:policy xmlns:p='urn:pinfold:policy:1' "
 			 "%s</metadata><cputune><vcpupin vcpu='0' cpuset='3'/></cputune>",
 			 bad[i].policy);
 		parse(inside, &guest);
@@ -536,7 +560,8 @@ static void what_is_right_in_a_wrong_policy_counts(void **state)
 
 	(void)state;
 	parse("<metadata><policy xmlns='urn:pinfold:policy:1' mode='observ' isolation='dedicated'/>"
-	      "</metadata>", &guest);
+	      "</metadata>",
+	      &guest);
 	one_finding(&guest, PF_FINDING_NOTE, "the configuration's defaults count");
 	assert_false(guest.promise.policy.has_mode);
 	assert_true(guest.promise.policy.has_isolation);
@@ -548,7 +573,8 @@ static void two_policies_and_foreign_versions_do_not_count(void **state)
 
 	(void)state;
 	parse("<metadata><policy xmlns='urn:pinfold:policy:1' mode='observe'/>"
-	      "<policy xmlns='urn:pinfold:policy:1' mode='observe'/></metadata>", &two);
+	      "<policy xmlns='urn:pinfold:policy:1' mode='observe'/></metadata>",
+	      &two);
 	one_finding(&two, PF_FINDING_NOTE, "2 <pinfold:policy>");
 	assert_false(two.promise.policy.has_mode);
 	parse("<metadata><policy xmlns='urn:pinfold:policy:2' mode='observe'/></metadata>", &newer);
@@ -578,8 +604,9 @@ static void quoted_values_are_cut_between_characters(void **state)
 /* ---- libvirt's record ------------------------------------------------------------------- */
 
 #define STATUS(pid, vcpus, rest)                                                                   \
-	"<!-- generated -->\n<domstatus state='running' reason='booted' pid='" pid "'><vcpus>" vcpus \
-	"</vcpus>" rest "<domain type='kvm'><name>g</name><uuid>" UUID "</uuid><vcpus>"            \
+	"<!-- generated -->\n<domstatus state='running' reason='booted' pid='" pid                 \
+	"'><vcpus>" vcpus "</vcpus>" rest "<domain type='kvm'><name>g</name><uuid>" UUID           \
+	"</uuid><vcpus>"                                                                           \
 	"<vcpu id='0' pid='1'/></vcpus></domain></domstatus>"
 
 static void the_record_tells_pid_and_vcpu_tids(void **state)
@@ -590,9 +617,13 @@ static void the_record_tells_pid_and_vcpu_tids(void **state)
 	(void)state;
 	parse("<vcpu current='2'>3</vcpu>", &guest);
 	guest.promise.vcpus[2].tid = 99;
-	assert_int_equal(pf_domstatus_parse(STATUS("283", "<vcpu id='0' pid='293'/><vcpu id='1' "
-						   "pid='294'/><vcpu id='9' pid='5'/><vcpu id='x'/>",
-						   ""), &guest, &err), 0);
+	assert_int_equal(
+		pf_domstatus_parse(STATUS("283",
+					  "<vcpu id='0' pid='293'/><vcpu id='1' "
+					  "pid='294'/><vcpu id='9' pid='5'/><vcpu id='x'/>",
+					  ""),
+				   &guest, &err),
+		0);
 	assert_int_equal(guest.pid, 283);
 	assert_int_equal(guest.promise.vcpus[0].tid, 293);
 	assert_int_equal(guest.promise.vcpus[1].tid, 294);
@@ -607,13 +638,15 @@ static void the_record_tells_what_numad_chose(void **state)
 	(void)state;
 	parse("<vcpu placement='auto'>1</vcpu>", &guest);
 	assert_int_equal(pf_domstatus_parse(STATUS("1", "", "<numad nodeset='1' cpuset='8-15'/>"),
-					    &guest, &err), 0);
+					    &guest, &err),
+			 0);
 	assert_true(guest.promise.memory.nodes_known);
 	is_set(&guest.promise.memory.nodes, "1");
 	is_pin(&guest.promise.vcpu_default, "8-15");
 	parse("<vcpu cpuset='3'>1</vcpu><numatune><memory nodeset='0'/></numatune>", &fixed);
 	assert_int_equal(pf_domstatus_parse(STATUS("1", "", "<numad nodeset='1' cpuset='8-15'/>"),
-					    &fixed, &err), 0);
+					    &fixed, &err),
+			 0);
 	is_set(&fixed.promise.memory.nodes, "0");
 	is_pin(&fixed.promise.vcpu_default, "3");
 }

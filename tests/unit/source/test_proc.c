@@ -67,8 +67,10 @@ static void put_thread(pid_t tid, const char *comm, const char *leaf)
 	snprintf(text, sizeof(text), "%s\n", comm);
 	put(path, text, strlen(text));
 	snprintf(path, sizeof(path), "proc/100/task/%d/stat", tid);
-	snprintf(text, sizeof(text), "%d (%s) S 1 100 100 0 -1 4194304 110 8 0 0 1 2 0 0 20 0 1 0 "
-		 "%d 1000 200 18446744073709551615 1 1 0", tid, comm, tid * 10);
+	snprintf(text, sizeof(text),
+		 "%d (%s) S 1 100 100 0 -1 4194304 110 8 0 0 1 2 0 0 20 0 1 0 "
+		 "%d 1000 200 18446744073709551615 1 1 0",
+		 tid, comm, tid * 10);
 	put(path, text, strlen(text));
 	snprintf(path, sizeof(path), "proc/100/task/%d/cgroup", tid);
 	snprintf(text, sizeof(text), "0::" SCOPE "/libvirt/%s\n", leaf);
@@ -109,8 +111,10 @@ static void make_guest(struct pf_guest *guest, const char *promises)
 	char xml[1000];
 	struct pf_err err;
 
-	snprintf(xml, sizeof(xml), "<domain><name>g</name><uuid>" UUID "</uuid>"
-		 "<vcpu current='2'>3</vcpu><iothreads>1</iothreads>%s</domain>", promises);
+	snprintf(xml, sizeof(xml),
+		 "<domain><name>g</name><uuid>" UUID "</uuid>"
+		 "<vcpu current='2'>3</vcpu><iothreads>1</iothreads>%s</domain>",
+		 promises);
 	assert_int_equal(pf_domain_xml_parse(xml, guest, &err), 0);
 	guest->pid = PID;
 }
@@ -279,13 +283,13 @@ static void a_systemd_escaped_unit_has_its_own_name(void **state)
 static void elsewhere_is_impossible(void **state)
 {
 	static const char *const places[] = {
-		SCOPE,			       /* cgroup_controllers = [] */
-		SCOPE "/libvirt",	       /* in no leaf */
-		"/user.slice/emulator",	       /* a leaf's name, but not libvirt's group */
-		SCOPE "/libvirt/vcpu",	       /* no number */
+		SCOPE,                  /* cgroup_controllers = [] */
+		SCOPE "/libvirt",       /* in no leaf */
+		"/user.slice/emulator", /* a leaf's name, but not libvirt's group */
+		SCOPE "/libvirt/vcpu",  /* no number */
 		SCOPE "/libvirt/emulator2",
 		SCOPE "/libvirt/emulator (deleted)",
-		"/../libvirt/emulator",	       /* another cgroup namespace */
+		"/../libvirt/emulator", /* another cgroup namespace */
 		"/emulator",
 		"/",
 	};
@@ -296,7 +300,8 @@ static void elsewhere_is_impossible(void **state)
 		char line[200], words[250];
 
 		snprintf(line, sizeof(line), "0::%s", places[i]);
-		snprintf(words, sizeof(words), "process 100 is in cgroup %s, not in a leaf", places[i]);
+		snprintf(words, sizeof(words), "process 100 is in cgroup %s, not in a leaf",
+			 places[i]);
 		place_of(&guest, line);
 		assert_null(guest.base);
 		says(&guest, PF_FINDING_IMPOSSIBLE, words);
@@ -388,7 +393,8 @@ static void a_recorded_thread_that_is_not_there_is_dropped(void **state)
 	guest.promise.vcpus[2].tid = 199; /* offline: being unplugged */
 	fill(&guest);
 	assert_int_equal(guest.promise.vcpus[2].tid, 0);
-	says(&guest, PF_FINDING_NOTE, "names thread 199 for vCPU 2, which process 100 does not have");
+	says(&guest, PF_FINDING_NOTE,
+	     "names thread 199 for vCPU 2, which process 100 does not have");
 }
 
 static void one_thread_for_all_vcpus_is_none_of_them(void **state)
@@ -519,8 +525,7 @@ static void a_hot_plugged_guest_is_told_in_full(void **state)
 	assert_int_equal(guest.findings.count, 0);
 	assert_int_equal(guest.pid, 287);
 	assert_int_equal(guest.thread_count, 8);
-	assert_string_equal(guest.base,
-			    "/machine.slice/machine-qemu\\x2d1\\x2dgone.scope/libvirt");
+	assert_string_equal(guest.base, "/machine.slice/machine-qemu\\x2d1\\x2dgone.scope/libvirt");
 	assert_string_equal(guest.unit, "machine-qemu\\x2d1\\x2dgone.scope");
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(guest.promise.vcpus[i].tid, vcpus[i]);
