@@ -493,13 +493,20 @@ static int make_unreadable(virDomainPtr domain, const char *why, struct pf_guest
 	return 0;
 }
 
-/* Return: 0, -ESHUTDOWN when it does not run, -ENOTCONN when libvirtd is gone. */
+/*
+ * A guest that libvirt is still starting does not count yet: QEMU has not made its threads, or
+ * libvirt has not placed them. An event tells when it has.
+ * Return: 0, -ESHUTDOWN when it does not run, -ENOTCONN when libvirtd is gone.
+ */
 static int is_running(struct pf_libvirt *lv, virDomainPtr domain)
 {
-	int state;
+	int state, reason;
 
-	if (virDomainGetState(domain, &state, NULL, 0) == 0)
+	if (virDomainGetState(domain, &state, &reason, 0) == 0) {
+		if (state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_STARTING_UP)
+			return -ESHUTDOWN;
 		return state == VIR_DOMAIN_SHUTOFF ? -ESHUTDOWN : 0;
+	}
 	if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
 		return -ESHUTDOWN;
 	return virConnectIsAlive(lv->conn) == 1 ? 0 : -ENOTCONN;

@@ -39,7 +39,7 @@ int pf_libvirt_fd(const struct pf_libvirt *lv);
  * pf_libvirt_take - hands over the newest snapshot, if there is one since the last time
  * @out: overwritten when the return is true, and then owned by the caller (pf_guests_clear());
  *       each guest with pid, promise and the vCPUs' thread ids; the rest of the process's facts
- *       is pf_proc_fill()'s
+ *       is pf_proc_fill()'s. Paused guests are there, one that libvirt is still starting is not
  * @ticket: the highest ticket of pf_libvirt_refresh() that this snapshot satisfies: everything
  *          in question was asked of libvirt after that ticket was drawn
  *
