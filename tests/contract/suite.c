@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/base/cleanup.h"
+#include "tests/contract/plans.h"
 
 #define FAIL(t, ...)                                                                               \
 	({                                                                                         \
@@ -756,6 +757,8 @@ const struct pf_contract_check pf_contract_checks[] = {
 	CHECK(weights_have_their_range),
 	CHECK(what_is_not_there_is_told),
 	CHECK(an_offline_cpu_spills),
+	CHECK(plans_come_true_and_are_released),
+	CHECK(plans_that_fail_are_undone),
 };
 
 const size_t pf_contract_check_count = sizeof(pf_contract_checks) / sizeof(pf_contract_checks[0]);
