@@ -159,7 +159,7 @@ int pf_probe(const struct bpf_program *prog, const struct btf *kernel)
 	const char *section = bpf_program__section_name(prog);
 	const char *target = strchr(section, '/');
 	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = type);
-	pf_auto_close int fd = -1, link = -1;
+	pf_auto_close int fd = -1;
 	int r;
 
 	if (!target)
@@ -173,8 +173,5 @@ int pf_probe(const struct bpf_program *prog, const struct btf *kernel)
 		return r;
 	load.attach_btf_id = r;
 	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "pf_probe", "GPL", nothing, ROWS(nothing), &load);
-	if (fd < 0 || type == BPF_TRACE_ITER)
-		return fd < 0 ? fd : 0;
-	link = bpf_raw_tracepoint_open(NULL, fd);
-	return link < 0 ? link : 0;
+	return fd < 0 ? fd : 0;
 }

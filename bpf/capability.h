@@ -7,8 +7,11 @@
 struct btf;
 
 /**
- * pf_probe - tries to load and attach an empty program where @prog wants to go
+ * pf_probe - tries to load an empty program where @prog wants to go
  * @kernel: the running kernel's BTF
+ *
+ * Attaching is not tried: giving up a function's trampoline makes the kernel wait for every task,
+ * a second each. Programs whose attaching is refused are found when they are attached.
  *
  * Return: 0, or the -errno that the kernel would give for @prog; -ENOEXEC when the target has
  * another shape than @prog expects.

@@ -113,7 +113,14 @@ static bool alternatives(size_t row)
 	return pf_hooks[row].hook == PF_HOOK_PAGES;
 }
 
-static int probe_row(const struct pinfold *skel, size_t row, const struct btf *kernel)
+/* What the kernel says to an empty program in the place of each of ours: 0 or -errno. */
+struct probes {
+	int program[PF_CAPABILITIES_MAX][PF_LINKS_MAX];
+	int row[PF_CAPABILITIES_MAX];
+};
+
+static void probe_row(const struct pinfold *skel, size_t row, const struct btf *kernel,
+		      struct probes *probes)
 {
 	int answer = alternatives(row) ? -ENOEXEC : 0;
 
@@ -123,19 +130,33 @@ static int probe_row(const struct pinfold *skel, size_t row, const struct btf *k
 
 		if (!prog)
 			continue;
-		r = pf_probe(prog, kernel);
-		bpf_program__set_autoload(prog, !r);
-		if (alternatives(row) ? !r || r != -ENOEXEC : r < 0)
+		r = probes->program[row][i] = pf_probe(prog, kernel);
+		if (alternatives(row) ? r != -ENOEXEC : r < 0)
 			answer = r;
 	}
-	return answer;
+	probes->row[row] = answer;
 }
 
-static void drop_row(const struct pinfold *skel, size_t row)
+static int probe_all(const struct btf *kernel, struct probes *probes, struct pf_err *err)
+{
+	struct pinfold *skel = pinfold__open();
+
+	if (!skel)
+		return pf_fail(err, errno, "open the embedded eBPF programs");
+	for (size_t row = 0; row < pf_hooks_count; row++)
+		probe_row(skel, row, kernel, probes);
+	pinfold__destroy(skel);
+	return 0;
+}
+
+static void choose_row(const struct pinfold *skel, size_t row, const struct probes *probes,
+		       bool wanted)
 {
 	for (size_t i = 0; i < PF_LINKS_MAX; i++)
 		if (program_of(skel, row, i))
-			bpf_program__set_autoload(program_of(skel, row, i), false);
+			bpf_program__set_autoload(program_of(skel, row, i),
+						  wanted && !probes->row[row] &&
+							  !probes->program[row][i]);
 }
 
 static void set_sizes(struct pinfold *skel, const struct pf_bpf_options *options, uint32_t slots)
@@ -146,9 +167,9 @@ static void set_sizes(struct pinfold *skel, const struct pf_bpf_options *options
 	skel->rodata->only_tgid = options->only_tgid;
 }
 
-/* Opens the object with every row whose answer is 0, or with row @only alone (and the first). */
+/* Opens the object with every row that the kernel takes, or with @only (and the first) alone. */
 static struct pinfold *open_rows(const struct pf_bpf_options *options, uint32_t slots,
-				 const struct btf *kernel, int *answer, size_t only)
+				 const struct probes *probes, size_t only)
 {
 	struct pinfold *skel = pinfold__open();
 
@@ -156,49 +177,41 @@ static struct pinfold *open_rows(const struct pf_bpf_options *options, uint32_t 
 		return NULL;
 	set_sizes(skel, options, slots);
 	bpf_program__set_autoload(skel->progs.pf_numa_swap, false); /* never fires: facts 23 */
-	for (size_t row = 0; row < pf_hooks_count; row++) {
-		bool wanted = only >= pf_hooks_count || row == only || row == PF_HOOK_MIGRATE_ROW;
-
-		if (!answer[row])
-			answer[row] = probe_row(skel, row, kernel);
-		if (answer[row] || !wanted)
-			drop_row(skel, row);
-		else
-			probe_row(skel, row, kernel);
-	}
+	for (size_t row = 0; row < pf_hooks_count; row++)
+		choose_row(skel, row, probes,
+			   only >= pf_hooks_count || row == only || row == PF_HOOK_MIGRATE_ROW);
 	return skel;
 }
 
 /* The kernel took an empty program at each place, but not ours: finds out which, one by one. */
 static void find_refused(const struct pf_bpf_options *options, uint32_t slots,
-			 const struct btf *kernel, int *answer)
+			 struct probes *probes)
 {
 	for (size_t row = 1; row < pf_hooks_count; row++) {
 		struct pinfold *skel;
 		int r;
 
-		if (answer[row])
+		if (probes->row[row])
 			continue;
-		skel = open_rows(options, slots, kernel, answer, row);
+		skel = open_rows(options, slots, probes, row);
 		r = skel ? pinfold__load(skel) : -errno;
 		pinfold__destroy(skel);
 		if (r)
-			answer[row] = r;
+			probes->row[row] = r;
 	}
 }
 
-static int load_rows(const struct pf_bpf_options *options, uint32_t slots,
-		     const struct btf *kernel, int *answer, struct pinfold **out,
-		     struct pf_err *err)
+static int load_rows(const struct pf_bpf_options *options, uint32_t slots, struct probes *probes,
+		     struct pinfold **out, struct pf_err *err)
 {
-	struct pinfold *skel = open_rows(options, slots, kernel, answer, SIZE_MAX);
+	struct pinfold *skel = open_rows(options, slots, probes, SIZE_MAX);
 	int r = skel ? pinfold__load(skel) : -errno;
 
 	if (r && skel) {
 		pinfold__destroy(skel);
-		find_refused(options, slots, kernel, answer);
+		find_refused(options, slots, probes);
 		complaint[0] = 0;
-		skel = open_rows(options, slots, kernel, answer, SIZE_MAX);
+		skel = open_rows(options, slots, probes, SIZE_MAX);
 		r = skel ? pinfold__load(skel) : -errno;
 	}
 	if (r) {
@@ -262,11 +275,11 @@ static void detach_row(struct pf_generation *g, size_t row)
 	}
 }
 
-static int attach_all(struct pf_generation *g, const struct pinfold *skel, const int *answer,
-		      struct pf_err *err)
+static int attach_all(struct pf_generation *g, const struct pinfold *skel,
+		      const struct probes *probes, struct pf_err *err)
 {
 	for (size_t row = 0; row < pf_hooks_count; row++) {
-		int r = answer[row] ?: attach_row(g, skel, row);
+		int r = probes->row[row] ?: attach_row(g, skel, row);
 
 		if (r)
 			detach_row(g, row);
@@ -322,7 +335,7 @@ int pf_generation_load(struct pf_generation *g, const struct pf_bpf_options *opt
 {
 	PF_CLEANUP(free_btf) struct btf *kernel = NULL;
 	PF_CLEANUP(free_skel) struct pinfold *skel = NULL;
-	int answer[PF_CAPABILITIES_MAX] = { 0 };
+	struct probes probes = { 0 };
 	uint32_t slots = options->slots ?: default_slots(libbpf_num_possible_cpus());
 	int r;
 
@@ -336,11 +349,13 @@ int pf_generation_load(struct pf_generation *g, const struct pf_bpf_options *opt
 	if (slots > PF_SLOTS || options->cpus > PF_CPUS)
 		return pf_fail_plain(err, EINVAL, "%u slots or %u CPUs are beyond the limits",
 				     slots, options->cpus);
-	r = load_rows(options, slots, kernel, answer, &skel, err);
+	r = probe_all(kernel, &probes, err);
+	if (!r)
+		r = load_rows(options, slots, &probes, &skel, err);
 	if (!r)
 		r = keep_maps(g, skel, err);
 	if (r)
 		return r;
 	fill_head(g->policy, options, slots);
-	return attach_all(g, skel, answer, err);
+	return attach_all(g, skel, &probes, err);
 }
