@@ -338,6 +338,31 @@ static void without_systemd_a_unit_step_says_so(void **state)
 	assert_int_equal(g->outcomes[0].err.code, -EOPNOTSUPP);
 }
 
+/* cpu.max has no effective value beside it: what is read back is all there is. */
+static void a_quota_that_the_kernel_ignores_is_a_failure(void **state)
+{
+	struct guest *g = *state;
+
+	add_knob(g, 1, VCPU0, "cpu.max", "50000 100000");
+	pf_fake_fail(g->fake, "cpu.max", 1, 0);
+	apply(g);
+	assert_result(g, 0, PF_OUTCOME_FAILED);
+	assert_int_equal(g->outcomes[0].err.code, -EXDEV);
+	assert_non_null(strstr(g->outcomes[0].err.text, "reads 'max 100000' after '50000 100000'"));
+}
+
+static void what_was_so_already_is_not_undone(void **state)
+{
+	struct guest *g = *state;
+
+	add_knob(g, 1, VCPU0, "cpuset.cpus", "2");
+	add_knob(g, 1, VCPU0, "cpu.weight", "0");
+	apply(g);
+	assert_result(g, 0, PF_OUTCOME_SKIPPED);
+	assert_result(g, 1, PF_OUTCOME_FAILED);
+	assert_file(g, VCPU0, "cpuset.cpus", "2");
+}
+
 /* 6.1 refuses the empty set that was there before: the parent's means the same. */
 static void an_empty_cpuset_is_put_back_as_the_parents(void **state)
 {
@@ -373,6 +398,8 @@ int main(void)
 		TEST(systemd_takes_its_time),
 		TEST(systemd_that_never_does_it_is_a_failure),
 		TEST(without_systemd_a_unit_step_says_so),
+		TEST(a_quota_that_the_kernel_ignores_is_a_failure),
+		TEST(what_was_so_already_is_not_undone),
 		TEST(an_empty_cpuset_is_put_back_as_the_parents),
 	};
 
