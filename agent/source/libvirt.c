@@ -286,7 +286,11 @@ static void on_timer(int timer, void *opaque)
 	(void)opaque;
 }
 
-/* A status file was replaced or removed: @name is that of the guest with ".xml" behind. */
+/*
+ * A status file was replaced or removed: @name is that of the guest with ".xml" behind. One of a
+ * guest not known here is being started: libvirt holds its lock for seconds, and every call about
+ * it would wait. The event at the end of the start tells.
+ */
 static void status_changed(struct pf_libvirt *lv, const char *name)
 {
 	size_t len = strlen(name);
@@ -301,7 +305,6 @@ static void status_changed(struct pf_libvirt *lv, const char *name)
 			return;
 		}
 	}
-	mark_dirty(lv, NULL);
 }
 
 static void on_inotify(int watch, int fd, int what, void *opaque)
