@@ -66,7 +66,8 @@ static void follow_memory(const struct build *b, struct pf_role role, struct cpu
 
 /*
  * The order in which libvirt looks (formatdomain, vcpupin/emulatorpin/iothreadpin): a pin of its
- * own, or else placement='auto', or else <vcpu cpuset>, or else all CPUs.
+ * own, or else placement='auto', or else <vcpu cpuset>, or else all CPUs. Where a word of it could
+ * not be read, what libvirt made of it is left as it is.
  */
 static struct cpu_promise promised_cpus(const struct build *b, struct pf_role role)
 {
@@ -76,7 +77,8 @@ static struct cpu_promise promised_cpus(const struct build *b, struct pf_role ro
 	if (pin && pin->set) {
 		promise.rule = PF_SET_EXACT;
 		promise.cpus = pin->cpus;
-	} else if (b->promise->vcpu_automatic) {
+	} else if ((pin && pin->unreadable) || b->promise->vcpu_automatic ||
+		   b->promise->vcpu_default.unreadable) {
 		promise.rule = PF_SET_UNHELD;
 	} else if (b->promise->vcpu_default.set) {
 		promise.rule = PF_SET_EXACT;

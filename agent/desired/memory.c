@@ -20,7 +20,8 @@ static bool binds(const struct pf_memory_promise *memory)
 
 static bool unknown(const struct pf_memory_promise *memory)
 {
-	return binds(memory) && memory->automatic && !memory->nodes_known;
+	return memory->unreadable ||
+	       (binds(memory) && memory->automatic && !memory->nodes_known);
 }
 
 /*
@@ -86,7 +87,7 @@ int pf_memory_bound_of(const struct pf_host *host, const struct pf_promise *prom
 	int r = 0;
 
 	add_all(promise, &bound);
-	if (bound.rule == PF_SET_UNHELD)
+	if (bound.rule == PF_SET_UNHELD && promise->memory.automatic)
 		r = pf_findings_add(findings, PF_FINDING_NOTE,
 				    "memory placement is automatic and libvirt does not tell which "
 				    "nodes numad chose: the nodes are not held");

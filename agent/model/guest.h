@@ -23,6 +23,7 @@ enum pf_guest_source {
 /* <vcpupin>, <emulatorpin>, <iothreadpin>: what the element says, "^" already taken out. */
 struct pf_pin {
 	bool set;
+	bool unreadable; /* the element is there, and what it says could not be understood */
 	struct pf_set cpus;
 };
 
@@ -49,6 +50,7 @@ struct pf_memory_promise {
 	enum pf_memory_mode mode;
 	bool automatic;	     /* placement='auto': numad chose, at start */
 	bool nodes_known;    /* false for automatic ones whose choice libvirt does not tell */
+	bool unreadable;     /* the element is there, and what it says could not be understood */
 	struct pf_set nodes;
 };
 

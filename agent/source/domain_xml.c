@@ -308,6 +308,7 @@ static void take_pin(struct parse *p, const xmlNode *node, const char *what, str
 		return;
 	}
 	pin->set = take_list(p, node, "cpuset", what, &pin->cpus);
+	pin->unreadable = !pin->set;
 }
 
 /* ---- <uuid>, <name> --------------------------------------------------------------------- */
@@ -800,6 +801,7 @@ static void take_memory(struct parse *p, const xmlNode *node)
 {
 	struct pf_memory_promise memory = {};
 
+	p->promise->memory.unreadable = true;
 	if (!take_memory_mode(p, node, "<numatune><memory>", &memory.mode))
 		return;
 	memory.automatic = memory_is_automatic(p, node);
@@ -831,6 +833,8 @@ static void take_memnode(struct parse *p, const xmlNode *node)
 	else if (take_memory_mode(p, node, what, &memory.mode) &&
 		 take_list(p, node, "nodeset", what, &memory.nodes))
 		item->memory = memory;
+	else
+		item->memory.unreadable = true;
 }
 
 static bool anything_pinned(const struct pf_promise *promise)
