@@ -8,15 +8,11 @@ DOCDIR := $(PREFIX)/share/doc/pinfold
 BASHDIR := $(PREFIX)/share/bash-completion/completions
 SYSUSERSDIR := $(PREFIX)/lib/sysusers.d
 
-$(B)/pinfoldd.service: packaging/systemd/pinfoldd.service.in Makefile packaging/install.mk
-	@mkdir -p $(@D)
-	sed 's|@SBINDIR@|$(SBINDIR)|g' $< > $@
-
 install: all ## install binaries, unit, man pages and an example configuration
-	sed 's|@SBINDIR@|$(SBINDIR)|g' packaging/systemd/pinfoldd.service.in > $(B)/pinfoldd.service
 	install -D -m 755 $(B)/pinfoldd $(DESTDIR)$(SBINDIR)/pinfoldd
 	install -D -m 755 $(B)/pinfold $(DESTDIR)$(BINDIR)/pinfold
-	install -D -m 644 $(B)/pinfoldd.service $(DESTDIR)$(UNITDIR)/pinfoldd.service
+	install -D -m 644 packaging/systemd/pinfoldd.service.in $(DESTDIR)$(UNITDIR)/pinfoldd.service
+	sed -i 's|@SBINDIR@|$(SBINDIR)|g' $(DESTDIR)$(UNITDIR)/pinfoldd.service
 	install -D -m 644 packaging/pinfold.sysusers $(DESTDIR)$(SYSUSERSDIR)/pinfold.conf
 	install -D -m 644 packaging/pinfold.conf $(DESTDIR)$(DOCDIR)/pinfold.conf
 	install -d -m 755 $(DESTDIR)$(SYSCONFDIR)/pinfold/pinfold.conf.d
