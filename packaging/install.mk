@@ -19,7 +19,7 @@ install: all ## install binaries, unit, man pages and an example configuration
 	install -D -m 644 docs/man/pinfold.1 $(DESTDIR)$(MANDIR)/man1/pinfold.1
 	install -D -m 644 docs/man/pinfold.conf.5 $(DESTDIR)$(MANDIR)/man5/pinfold.conf.5
 	install -D -m 644 docs/man/pinfoldd.8 $(DESTDIR)$(MANDIR)/man8/pinfoldd.8
-	install -D -m 644 packaging/completions/pinfold.bash $(DESTDIR)$(BASHDIR)/pinfold
+	install -D -m 644 packaging/completions/pinfold $(DESTDIR)$(BASHDIR)/pinfold
 
 uninstall: ## remove what install put there; configuration and records stay
 	rm -f $(DESTDIR)$(SBINDIR)/pinfoldd $(DESTDIR)$(BINDIR)/pinfold \

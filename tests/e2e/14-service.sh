@@ -6,7 +6,7 @@
 setup()
 {
 	guest served --vcpus 1 --cputune "<vcpupin vcpu='0' cpuset='2'/>"
-	make -s install PREFIX=/usr/local
+	make -s -o all install PREFIX=/usr/local
 	systemd-sysusers /usr/local/lib/sysusers.d/pinfold.conf
 	systemctl daemon-reload
 	systemctl enable --now pinfoldd

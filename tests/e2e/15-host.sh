@@ -23,21 +23,28 @@ test_cpus_are_as_libvirt_has_them()
 	diff <(libvirt_cpus) <(our_cpus)
 }
 
+# The same facts in one form: per node its CPUs, size in MB and distances.
+numactl_nodes()
+{
+	numactl --hardware | sed -n 's/^node \([0-9]*\) \(cpus: .*\)/\1 \2/p
+		s/^node \([0-9]*\) \(size: .*\) MB/\1 \2/p
+		s/^ *\([0-9]*\): *\(.*[0-9]\) *$/\1 distances: \2/p' | tr -s ' ' | sort
+}
+
+our_nodes()
+{
+	"$PINFOLD" host --json | jq -r '. as $host | .nodes[] | .node as $n |
+		"\($n) cpus: \([$host.cpus[] | select(.node == $n and .online).cpu] | join(" "))",
+		"\($n) size: \(.memory_total_kib / 1024 | floor)",
+		"\($n) distances: \(.distances | map(tostring) | join(" "))"' | sort
+}
+
 test_nodes_memory_and_distances_are_as_numactl_has_them()
 {
-	local node
-	numactl --hardware > /tmp/hardware
-	for node in $("$PINFOLD" host --json | jq -r '.nodes[].node'); do
-		is "$(sed -n "s/^node $node cpus: //p" /tmp/hardware)" \
-			jq -r --argjson n "$node" '[.cpus[] | select(.node == $n and .online).cpu] | join(" ")' \
-			<<< "$("$PINFOLD" host --json)"
-		is "$(sed -n "s/^node $node size: \([0-9]*\) MB/\1/p" /tmp/hardware)" \
-			jq -r --argjson n "$node" '.nodes[] | select(.node == $n).memory_total_kib / 1024 | floor' \
-			<<< "$("$PINFOLD" host --json)"
-		is "$(sed -n "s/^ *$node: *//p" /tmp/hardware | tr -s ' ' | sed 's/ $//')" \
-			jq -r --argjson n "$node" '.nodes[] | select(.node == $n).distances | map(tostring) | join(" ")' \
-			<<< "$("$PINFOLD" host --json)"
-	done
+	numactl_nodes > /tmp/numactl.nodes
+	cat /tmp/numactl.nodes
+	[[ $(wc -l < /tmp/numactl.nodes) == 12 ]]
+	diff /tmp/numactl.nodes <(our_nodes)
 }
 
 test_an_offline_cpu_is_shown_as_such()
