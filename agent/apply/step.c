@@ -210,18 +210,19 @@ int pf_step_undo_controllers(struct pf_cgroup *cg, const char *group, const char
 
 /* --- knobs ---------------------------------------------------------------------------------- */
 
-static int check_knob(struct pf_cgroup *cg, const struct pf_step *step, struct pf_err *err)
+static int check_knob(struct pf_cgroup *cg, const struct pf_step *step, const char *value,
+		      struct pf_err *err)
 {
 	pf_auto_free char *now = NULL;
 	int r = cg->ops->read(cg, step->group, step->knob, &now, err);
 
 	if (r < 0)
 		return r;
-	if (!pf_knob_equal(step->knob, now, step->value))
+	if (!pf_knob_equal(step->knob, now, value))
 		return pf_fail_plain(err, EXDEV,
 				     "%s of %.200s reads '%.60s' after '%.60s' was written",
 				     step->knob, step->group, now, step->value);
-	return pf_knob_honoured(cg, step->group, step->knob, step->value, err);
+	return pf_knob_honoured(cg, step->group, step->knob, value, err);
 }
 
 static int do_knob(struct pf_apply *apply, const struct pf_step *step, struct pf_undo *undo,
@@ -245,12 +246,22 @@ static int do_knob(struct pf_apply *apply, const struct pf_step *step, struct pf
 	if (r < 0)
 		return r;
 	undo->changed = true;
-	return check_knob(cg, step, err);
+	return check_knob(cg, step, step->value, err);
+}
+
+/*
+ * systemd writes "max 100000" for no limit, whatever period it is told with it (seen on 252): to
+ * wait for another one would be in vain, and without a limit it means nothing.
+ */
+static const char *as_systemd_has_it(const struct pf_step *step)
+{
+	return strncmp(step->value, "max", 3) == 0 ? "max" : step->value;
 }
 
 static int do_unit_knob(struct pf_apply *apply, const struct pf_step *step, struct pf_undo *undo,
 			struct pf_err *err)
 {
+	const char *value = as_systemd_has_it(step);
 	struct pf_cgroup *cg = apply->cg;
 	uint64_t deadline;
 	int r = cg->ops->read(cg, step->group, step->knob, &undo->was, err);
@@ -258,7 +269,7 @@ static int do_unit_knob(struct pf_apply *apply, const struct pf_step *step, stru
 	/* systemd enables the controller when it is first asked for one of its knobs */
 	if (r < 0 && !pf_knob_missing(r))
 		return r;
-	if (!r && pf_knob_equal(step->knob, undo->was, step->value))
+	if (!r && pf_knob_equal(step->knob, undo->was, value))
 		return ALREADY;
 	if (!apply->unit_set)
 		return pf_fail_plain(err, EOPNOTSUPP, "no systemd here to set %s of %.300s",
@@ -268,7 +279,7 @@ static int do_unit_knob(struct pf_apply *apply, const struct pf_step *step, stru
 		return r;
 	undo->changed = true;
 	deadline = now_ns() + UNIT_WAIT_NS;
-	while ((r = check_knob(cg, step, err)) < 0 && now_ns() < deadline)
+	while ((r = check_knob(cg, step, value, err)) < 0 && now_ns() < deadline)
 		usleep(UNIT_POLL_USEC);
 	return r;
 }

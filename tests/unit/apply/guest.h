@@ -34,6 +34,7 @@ struct guest {
 	size_t count;
 	/* a systemd that writes what it is told, @unit_lag reads later */
 	unsigned int unit_calls, unit_lag;
+	const char *unit_says; /* what it writes instead */
 	char unit_group[256], unit_knob[32], unit_value[64];
 };
 
@@ -117,7 +118,7 @@ static inline int unit_set(void *ctx, const char *unit, const char *knob, const 
 	g->unit_calls++;
 	snprintf(g->unit_group, sizeof(g->unit_group), "%s", SCOPE);
 	snprintf(g->unit_knob, sizeof(g->unit_knob), "%s", knob);
-	snprintf(g->unit_value, sizeof(g->unit_value), "%s", value);
+	snprintf(g->unit_value, sizeof(g->unit_value), "%s", g->unit_says ?: value);
 	if (!g->unit_lag && unit_arrives(g) < 0)
 		return pf_fail(err, EBUSY, "set %s", knob);
 	if (g->unit_lag)

@@ -313,6 +313,20 @@ static void systemd_takes_its_time(void **state)
 	assert_file(g, SCOPE, "cpu.weight", "300");
 }
 
+/* It has no period without a limit, and ends up at its own. */
+static void systemd_keeps_no_period_without_a_limit(void **state)
+{
+	struct guest *g = *state;
+
+	g_write(g, SCOPE, "cpu.max", "50000 100000");
+	g->unit_says = "max 100000";
+	add_unit_knob(g, 1, "cpu.max", "max 50000");
+	apply(g);
+	assert_result(g, 0, PF_OUTCOME_DONE);
+	apply(g);
+	assert_result(g, 0, PF_OUTCOME_SKIPPED);
+}
+
 static void systemd_that_never_does_it_is_a_failure(void **state)
 {
 	struct guest *g = *state;
@@ -396,6 +410,7 @@ int main(void)
 		TEST(a_guest_that_ended_is_skipped),
 		TEST(controllers_are_enabled_and_taken_back),
 		TEST(systemd_takes_its_time),
+		TEST(systemd_keeps_no_period_without_a_limit),
 		TEST(systemd_that_never_does_it_is_a_failure),
 		TEST(without_systemd_a_unit_step_says_so),
 		TEST(a_quota_that_the_kernel_ignores_is_a_failure),
