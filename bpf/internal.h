@@ -44,7 +44,7 @@ struct pf_generation {
 
 struct pf_bpf {
 	struct pf_generation now;
-	struct pf_capability capability[PF_CAPABILITIES_MAX];
+	struct pf_hook_capability capability[PF_CAPABILITIES_MAX];
 	struct ring_buffer *ring;
 	enum pf_bpf_origin origin;
 	int lock; /* the pins' folder, flocked; -1 without pins */

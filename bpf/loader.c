@@ -221,7 +221,7 @@ static void list_capabilities(struct pf_bpf *bpf)
 	for (size_t row = 0; row < pf_hooks_count; row++) {
 		int reason = -bpf->now.policy->head.capability[row];
 
-		bpf->capability[row] = (struct pf_capability){
+		bpf->capability[row] = (struct pf_hook_capability){
 			.name = pf_hooks[row].name,
 			.available = !reason,
 			.reason = reason,
@@ -291,7 +291,7 @@ enum pf_bpf_origin pf_bpf_origin(const struct pf_bpf *bpf)
 	return bpf->origin;
 }
 
-const struct pf_capability *pf_bpf_capabilities(const struct pf_bpf *bpf, size_t *count)
+const struct pf_hook_capability *pf_bpf_capabilities(const struct pf_bpf *bpf, size_t *count)
 {
 	*count = pf_hooks_count;
 	return bpf->capability;
@@ -308,7 +308,7 @@ int pf_bpf_counters(struct pf_bpf *bpf, uint32_t slot, struct pf_counters *out,
 	return read_counters(&bpf->now, bpf->cpus, slot, out, err);
 }
 
-int pf_bpf_slot_add(struct pf_bpf *bpf, const struct pf_promise *promise, uint32_t *out,
+int pf_bpf_slot_add(struct pf_bpf *bpf, const struct pf_slot_promise *promise, uint32_t *out,
 		    struct pf_err *err)
 {
 	pf_auto_free struct pf_counters *rows = calloc(bpf->cpus, sizeof(*rows));

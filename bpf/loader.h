@@ -48,7 +48,7 @@ enum pf_bpf_origin {
 };
 
 /* Something that the kernel may refuse, and what is done about it. */
-struct pf_capability {
+struct pf_hook_capability {
 	const char *name;
 	bool available;
 	int reason;	      /* errno why not, 0 when available */
@@ -79,7 +79,7 @@ int pf_bpf_uninstall(const char *pin_path, struct pf_err *err);
 enum pf_bpf_origin pf_bpf_origin(const struct pf_bpf *bpf);
 
 /* The list is the same on every kernel; it lives as long as the handle. */
-const struct pf_capability *pf_bpf_capabilities(const struct pf_bpf *bpf, size_t *count);
+const struct pf_hook_capability *pf_bpf_capabilities(const struct pf_bpf *bpf, size_t *count);
 
 /* The table that the programs read; for bpf/table.h. Valid until pf_bpf_close(). */
 struct pf_policy *pf_bpf_policy(struct pf_bpf *bpf);
@@ -87,7 +87,7 @@ struct pf_policy *pf_bpf_policy(struct pf_bpf *bpf);
 /**
  * pf_bpf_slot_add - pf_slot_alloc() with the slot's counters set to zero
  */
-int pf_bpf_slot_add(struct pf_bpf *bpf, const struct pf_promise *promise, uint32_t *out,
+int pf_bpf_slot_add(struct pf_bpf *bpf, const struct pf_slot_promise *promise, uint32_t *out,
 		    struct pf_err *err);
 
 /* The sum over all CPUs, and over all generations of programs. Exact at the moment of reading. */

@@ -31,7 +31,7 @@ static uint64_t near_word(const struct pf_policy *policy, const struct pf_set *n
 }
 
 static void write_masks(struct pf_policy *policy, struct pf_slot *slot,
-			const struct pf_promise *promise)
+			const struct pf_slot_promise *promise)
 {
 	for (uint32_t word = 0; word < PF_NODES / 64; word++)
 		store(&slot->nodes[word], promise->nodes.word[word]);
@@ -45,7 +45,7 @@ static void write_masks(struct pf_policy *policy, struct pf_slot *slot,
 }
 
 static void write_slot(struct pf_policy *policy, struct pf_slot *slot,
-		       const struct pf_promise *promise)
+		       const struct pf_slot_promise *promise)
 {
 	slot->guest = promise->guest;
 	slot->role = promise->role;
@@ -54,7 +54,7 @@ static void write_slot(struct pf_policy *policy, struct pf_slot *slot,
 	write_masks(policy, slot, promise);
 }
 
-static int check_promise(const struct pf_promise *promise, struct pf_err *err)
+static int check_promise(const struct pf_slot_promise *promise, struct pf_err *err)
 {
 	if (promise->guest >= PF_GUESTS)
 		return pf_fail_plain(err, EINVAL, "guest number %u is beyond the limit of %d",
@@ -62,7 +62,7 @@ static int check_promise(const struct pf_promise *promise, struct pf_err *err)
 	return 0;
 }
 
-int pf_slot_alloc(struct pf_policy *policy, const struct pf_promise *promise, uint32_t *out,
+int pf_slot_alloc(struct pf_policy *policy, const struct pf_slot_promise *promise, uint32_t *out,
 		  struct pf_err *err)
 {
 	int r = check_promise(promise, err);
@@ -83,7 +83,7 @@ int pf_slot_alloc(struct pf_policy *policy, const struct pf_promise *promise, ui
 			     policy->head.slots);
 }
 
-int pf_slot_update(struct pf_policy *policy, uint32_t slot, const struct pf_promise *promise,
+int pf_slot_update(struct pf_policy *policy, uint32_t slot, const struct pf_slot_promise *promise,
 		   struct pf_err *err)
 {
 	int r = check_promise(promise, err);
@@ -138,7 +138,7 @@ void pf_slot_free(struct pf_policy *policy, uint32_t slot)
 	store(&s->generation, s->generation + 1);
 }
 
-bool pf_slot_get(const struct pf_policy *policy, uint32_t slot, struct pf_promise *out)
+bool pf_slot_get(const struct pf_policy *policy, uint32_t slot, struct pf_slot_promise *out)
 {
 	const struct pf_slot *s;
 
@@ -147,7 +147,7 @@ bool pf_slot_get(const struct pf_policy *policy, uint32_t slot, struct pf_promis
 	if (!out)
 		return true;
 	s = &policy->slot[slot];
-	*out = (struct pf_promise){ .guest = s->guest,
+	*out = (struct pf_slot_promise){ .guest = s->guest,
 				    .role = s->role,
 				    .role_index = s->role_index,
 				    .flags = s->flags };

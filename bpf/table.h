@@ -18,7 +18,7 @@
 #include "bpf/policy.h"
 
 /* What one role of one guest was promised. */
-struct pf_promise {
+struct pf_slot_promise {
 	uint32_t guest; /* < PF_GUESTS; a guest's slots share its token bucket */
 	enum pf_rec_role role;
 	uint32_t role_index;
@@ -33,7 +33,7 @@ struct pf_promise {
  *
  * Return: 0, -EINVAL (guest number, nodes beyond PF_NODES), -ENOSPC when all are in use.
  */
-int pf_slot_alloc(struct pf_policy *policy, const struct pf_promise *promise, uint32_t *out,
+int pf_slot_alloc(struct pf_policy *policy, const struct pf_slot_promise *promise, uint32_t *out,
 		  struct pf_err *err);
 
 /**
@@ -42,14 +42,14 @@ int pf_slot_alloc(struct pf_policy *policy, const struct pf_promise *promise, ui
  * Word by word, no word ever without its meaning: a thread that migrates meanwhile is judged by
  * the old promise or the new one for its CPU. Settle afterwards (pf_bpf_settle()).
  */
-int pf_slot_update(struct pf_policy *policy, uint32_t slot, const struct pf_promise *promise,
+int pf_slot_update(struct pf_policy *policy, uint32_t slot, const struct pf_slot_promise *promise,
 		   struct pf_err *err);
 
 /* Gives a slot back, after pf_group_remove() of its groups; removes those that are left. */
 void pf_slot_free(struct pf_policy *policy, uint32_t slot);
 
 /* Whether @slot is in use; what it promises goes to @out unless that is NULL. */
-bool pf_slot_get(const struct pf_policy *policy, uint32_t slot, struct pf_promise *out);
+bool pf_slot_get(const struct pf_policy *policy, uint32_t slot, struct pf_slot_promise *out);
 
 /**
  * pf_group_set - makes group @cgid (its inode number in cgroupfs) lead to @slot

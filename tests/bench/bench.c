@@ -83,7 +83,7 @@ static void set_rate(struct pf_bpf *bpf, bool tell)
 /* A promise of the CPUs in @cpus for the group that this process is in. */
 static uint32_t promise(struct pf_bpf *bpf, const char *cpus, uint32_t flags)
 {
-	struct pf_promise p = { .guest = 1, .role = PF_REC_ROLE_VCPU, .flags = flags };
+	struct pf_slot_promise p = { .guest = 1, .role = PF_REC_ROLE_VCPU, .flags = flags };
 	struct pf_err err;
 	uint32_t slot = 0;
 
@@ -96,7 +96,7 @@ static uint32_t promise(struct pf_bpf *bpf, const char *cpus, uint32_t flags)
 
 static void other_guests(struct pf_bpf *bpf)
 {
-	struct pf_promise p = { .guest = 2, .role = PF_REC_ROLE_VCPU };
+	struct pf_slot_promise p = { .guest = 2, .role = PF_REC_ROLE_VCPU };
 	struct pf_err err;
 	uint32_t slot;
 
@@ -223,7 +223,7 @@ struct bench_cost {
 static void prepare(struct bench_cost *b, enum variant variant)
 {
 	static const char *const cpus[VARIANTS] = { "0-4095", "0-4095", "2", "2", "0", "2", "2" };
-	struct pf_promise p = { .guest = 1, .role = PF_REC_ROLE_VCPU };
+	struct pf_slot_promise p = { .guest = 1, .role = PF_REC_ROLE_VCPU };
 	struct pf_policy *policy = pf_bpf_policy(b->bpf);
 	struct pf_err err;
 

@@ -393,7 +393,7 @@ static void spin_victim(void)
 
 static void promise_cpu1(void)
 {
-	struct pf_promise promise = { .guest = 3, .role = PF_REC_ROLE_VCPU, .role_index = 5 };
+	struct pf_slot_promise promise = { .guest = 3, .role = PF_REC_ROLE_VCPU, .role_index = 5 };
 	struct pf_err err;
 
 	pf_set_add(&promise.cpus, 1);
@@ -407,7 +407,7 @@ static void promise_cpu1(void)
 static int begin(void **state)
 {
 	struct pf_bpf_options options = { .on_record = hear };
-	const struct pf_capability *all;
+	const struct pf_hook_capability *all;
 	struct pf_err err;
 	char text[16];
 	size_t count;

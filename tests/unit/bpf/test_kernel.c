@@ -69,7 +69,7 @@ static struct pf_bpf *open_bpf(const char *pins)
 
 static uint32_t promise_cpu0(struct pf_bpf *bpf, uint32_t flags)
 {
-	struct pf_promise promise = { .guest = GUEST,
+	struct pf_slot_promise promise = { .guest = GUEST,
 				      .role = PF_REC_ROLE_VCPU,
 				      .role_index = 2,
 				      .flags = flags };
@@ -214,7 +214,7 @@ static void an_open_stay_is_read_by_settling(void **state)
 {
 	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = open_bpf(NULL);
 	struct pf_stay stay = { 0 };
-	struct pf_promise promise;
+	struct pf_slot_promise promise;
 	uint32_t slot;
 
 	(void)state;
@@ -397,7 +397,7 @@ static void another_version_or_damage_is_renewed(void **state)
 static void capabilities_say_what_is_missing(void **state)
 {
 	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = open_bpf(NULL);
-	const struct pf_capability *all;
+	const struct pf_hook_capability *all;
 	size_t count;
 
 	(void)state;

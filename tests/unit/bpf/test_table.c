@@ -50,7 +50,7 @@ static int lookup_as_programs(const struct pf_policy *policy, uint64_t cgid)
 
 static uint32_t add_slot(struct pf_policy *policy, uint32_t guest)
 {
-	struct pf_promise promise = { .guest = guest, .role = PF_REC_ROLE_VCPU };
+	struct pf_slot_promise promise = { .guest = guest, .role = PF_REC_ROLE_VCPU };
 	uint32_t slot = UINT32_MAX;
 
 	pf_set_add_range(&promise.cpus, 0, PF_CPUS - 1);
@@ -162,7 +162,7 @@ static void a_freed_slot_takes_its_groups_along(void **state)
 static void all_slots_in_use_is_an_error(void **state)
 {
 	struct pf_policy *policy = *state;
-	struct pf_promise promise = { .guest = 1 };
+	struct pf_slot_promise promise = { .guest = 1 };
 	struct pf_err err;
 	uint32_t slot;
 
@@ -176,8 +176,8 @@ static void all_slots_in_use_is_an_error(void **state)
 static void home_is_promised_cpus_on_promised_nodes(void **state)
 {
 	struct pf_policy *policy = *state;
-	struct pf_promise promise = { .guest = 1, .role = PF_REC_ROLE_IOTHREAD, .role_index = 3 };
-	struct pf_promise back;
+	struct pf_slot_promise promise = { .guest = 1, .role = PF_REC_ROLE_IOTHREAD, .role_index = 3 };
+	struct pf_slot_promise back;
 	uint32_t slot;
 
 	pf_set_add_range(&promise.cpus, 2, 9);
