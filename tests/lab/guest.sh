@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Sourced by what runs inside the lab: guests, their threads, waiting for conditions.
 # shellcheck shell=bash
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The far end of `lab run` and `lab shell`: serves the virtio-serial ports lab0..labN.
 
 Lines "KIND BASE64" both ways. In: hello, run, in, size, kill, poweroff. Out: hello, out, err, exit.
