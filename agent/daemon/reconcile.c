@@ -191,6 +191,9 @@ static void carry_out(struct pf_agent *agent, struct pf_held *held)
 	r = pf_apply_plan(&agent->apply, &held->plan, &outcomes, &count);
 	if (r < 0)
 		pf_log(LOG_ERR, "guest '%s': out of memory, nothing was changed", held->name);
+	if (agent->apply.ledger_err.code)
+		pf_log(LOG_WARNING, "guest '%s': what was found is not on record: %s", held->name,
+		       agent->apply.ledger_err.text);
 	for (size_t i = 0; i < count; i++)
 		if (outcomes[i].result == PF_OUTCOME_FAILED)
 			keep_failure(held, &outcomes[i]);

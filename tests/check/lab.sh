@@ -21,7 +21,9 @@ run_group() {
 		return 1
 	fi
 	echo "ok - lab: a host of $topology $mode boots"
-	PF_LAB=1 $lab run --name "$name" --timeout 1500 --env PF_LAB=1 tests/e2e/inside.sh "$@"
+	PF_LAB=1 $lab run --name "$name" --timeout 1500 --env PF_LAB=1 \
+		--env "PF_ONLY=${PF_ONLY:-}" --env "PF_CONFIG=${PF_CONFIG:-}" \
+		--env "PF_PATIENCE=${PF_PATIENCE:-}" tests/e2e/inside.sh "$@"
 	status=$?
 	if $lab off --name "$name" 2>&1 | sed 's/^/# /'; then
 		echo "ok - lab: the host of $topology $mode powers off cleanly"

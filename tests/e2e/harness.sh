@@ -24,11 +24,12 @@ evidence()
 	"$PINFOLD" plan 2>&1 | head -n 20
 }
 
-# agent_start [CONFIG LINES]: runs the agent of this tree by itself, not as a unit.
+# agent_start [CONFIG LINES]: runs the agent of this tree by itself, not as a unit. PF_CONFIG in the
+# environment replaces the default lines: with `mode = observe` every repair has to be missed.
 agent_start()
 {
 	mkdir -p /tmp/pinfold.d
-	printf '%s\n' "${1:-[agent]}" > /tmp/pinfold.conf
+	printf '%s\n' "${1:-${PF_CONFIG:-[agent]}}" > /tmp/pinfold.conf
 	"$PINFOLDD" --config /tmp/pinfold.conf >> "$AGENT_LOG" 2>&1 &
 	echo $! > /tmp/pinfoldd.pid
 	wait_for 60 "$PINFOLD" status
@@ -87,10 +88,13 @@ write_knob()
 	printf '%s\n' "$2" > "$1"
 }
 
+# How long a repair may take in the lab; shorter when failures are what one wants to see.
+PATIENCE=${PF_PATIENCE:-60}
+
 # becomes EXPECTED COMMAND...: within a minute, the command prints that.
 becomes()
 {
-	wait_for 60 is "$@" || is "$@"
+	wait_for "$PATIENCE" is "$@" || is "$@"
 }
 
 # held [GUEST]: the agent says so, and there is nothing left to do.
@@ -101,7 +105,7 @@ held()
 
 becomes_held()
 {
-	wait_for 60 held "$@" || held "$@"
+	wait_for "$PATIENCE" held "$@" || held "$@"
 }
 
 # state GUEST, reason GUEST, finding GUEST
