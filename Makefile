@@ -17,7 +17,7 @@ HARDEN_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 LIBS_COMMON := jansson
-LIBS_AGENT := libvirt libvirt-qemu libxml-2.0 libcgroup numa libsystemd libmicrohttpd inih libbpf
+LIBS_AGENT := libvirt libxml-2.0 libcgroup numa libsystemd libmicrohttpd inih libbpf
 LIBS_CLI := libcurl smartcols numa
 LIBS_ALL := $(LIBS_COMMON) $(LIBS_AGENT) $(LIBS_CLI)
 

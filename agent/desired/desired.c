@@ -276,17 +276,15 @@ static int add_thread(struct build *b, const struct pf_thread *from)
 	thread->start_ticks = from->start_ticks;
 	memcpy(thread->comm, from->comm, sizeof(thread->comm));
 	thread->role = pf_desired_role(b->promise, from, &settled);
-	if (settled && b->guest->base && group_of(b->out, thread->role) == PF_NO_GROUP) {
+	thread->unheld = !settled || from->immovable;
+	if (!thread->unheld && b->guest->base && group_of(b->out, thread->role) == PF_NO_GROUP) {
 		int r = add_leaf(b, thread->role);
 
 		if (r < 0)
 			return r;
 	}
-	thread = &b->out->threads[b->out->thread_count - 1];
 	thread->group = group_of(b->out, thread->role);
 	place(b, thread);
-	if (!settled)
-		thread->unheld = true;
 	return 0;
 }
 

@@ -112,6 +112,7 @@ struct pf_thread {
 	pid_t tid;
 	uint64_t start_ticks; /* field 22 of stat: with the tid, it names one thread for good */
 	char comm[16];
+	bool immovable; /* the kernel lets nobody move it or set its affinity: io-wq workers */
 };
 
 struct pf_guest {

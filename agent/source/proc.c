@@ -19,15 +19,24 @@
 
 /* ---- threads ---------------------------------------------------------------------------- */
 
-/* Field 22. The name in field 2 may hold anything, ") " too: what counts is the last ')'. */
-static bool parse_start(const char *stat, uint64_t *out)
+/* include/linux/sched.h: neither sched_setaffinity(2) nor a move between cpusets is allowed. */
+#define PF_NO_SETAFFINITY 0x04000000
+
+/*
+ * Fields 9 and 22. The name in field 2 may hold anything, ") " too: what counts is the last ')'.
+ */
+static bool parse_stat(const char *stat, struct pf_thread *out)
 {
 	const char *rest = strrchr(stat, ')');
+	unsigned int flags;
 
-	return rest && sscanf(rest + 1,
-			      " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d "
-			      "%*d %*d %*d %*d %*d %" SCNu64,
-			      out) == 1;
+	if (!rest || sscanf(rest + 1,
+			    " %*c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+			    "%*d %*d %" SCNu64,
+			    &flags, &out->start_ticks) != 2)
+		return false;
+	out->immovable = flags & PF_NO_SETAFFINITY;
+	return true;
 }
 
 static bool is_gone(int r)
@@ -50,7 +59,7 @@ static int read_thread(int task, const char *tid, struct pf_thread *out, struct 
 	r = pf_file_read(task, path, &comm, err);
 	if (r < 0)
 		return is_gone(r) ? 1 : r;
-	if (!parse_start(stat, &out->start_ticks))
+	if (!parse_stat(stat, out))
 		return pf_fail_plain(err, EBADMSG, "/proc/.../task/%s/stat has no start time", tid);
 	out->tid = (pid_t)strtol(tid, NULL, 10);
 	snprintf(out->comm, sizeof(out->comm), "%s", comm);

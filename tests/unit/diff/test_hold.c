@@ -218,6 +218,14 @@ static void assert_allowed(struct world *w, pid_t tid, const char *want)
 	assert_string_equal(pf_set_format(&task.cpus_allowed, text, sizeof(text)), want);
 }
 
+static void assert_in_group(struct world *w, pid_t tid, const char *want)
+{
+	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+
+	assert_int_equal(w->cg->ops->task(w->cg, tid, &task, NULL), 0);
+	assert_string_equal(task.cgroup, want);
+}
+
 static void one_plan_holds_a_fresh_guest(void **state)
 {
 	struct world w;
@@ -376,9 +384,25 @@ static void what_the_parent_does_not_allow_is_impossible_and_the_rest_is_held(vo
 	free_world(&w);
 }
 
+static void a_thread_that_nobody_may_move_is_left_where_it_is(void **state)
+{
+	struct world w;
+	pid_t tid;
+
+	(void)state;
+	make_world(&w);
+	spawn(&w, "vcpu1", "iou-wrk-7", &tid);
+	w.guest.threads[w.guest.thread_count - 1].immovable = true;
+	assert_int_equal(hold(&w), 0);
+	assert_held(&w);
+	assert_in_group(&w, tid, BASE "/vcpu1");
+	free_world(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_thread_that_nobody_may_move_is_left_where_it_is),
 		cmocka_unit_test(one_plan_holds_a_fresh_guest),
 		cmocka_unit_test(a_held_guest_costs_no_write),
 		cmocka_unit_test(whatever_is_broken_one_plan_puts_right_on_6_1),
