@@ -5,7 +5,6 @@ source tests/lab/guest.sh
 
 PINFOLD=$PWD/.build/pinfold
 PINFOLDD=$PWD/.build/pinfoldd
-CG=/sys/fs/cgroup
 AGENT_LOG=/tmp/pinfoldd.log
 
 # Where a failed test failed.
