@@ -76,8 +76,15 @@ const struct pf_hooks pf_hooks[] = {
 		.name = "hotplug",
 		.program = { "pf_hotplug" },
 		.hook = PF_HOOK_HOTPLUG,
-		.gives = "CPUs going offline and coming back, and who did it",
+		.gives = "CPUs going offline and coming back",
 		.fallback = "/sys/devices/system/cpu/online is read again",
+	},
+	{
+		.name = "hotplug-actor",
+		.program = { "pf_hotplug_down", "pf_hotplug_up" },
+		.gives = "who took a CPU offline or brought it back",
+		.fallback = "who brought it back is known, who took it offline only on kernels that do "
+			    "it in the writer's context",
 	},
 	{
 		.name = "numa-balancing",

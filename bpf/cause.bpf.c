@@ -53,15 +53,23 @@ pf_inline struct pf_record *told_by_current(u16 kind, u16 cause, u64 cgid, u32 s
 	if (!policy.head.live)
 		return NULL;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	count_record(slot_plus_1, r != NULL);
-	if (!r)
+	if (!r) {
+		count_record(slot_plus_1, false);
 		return NULL;
+	}
 	record_begin(r, bpf_ktime_get_boot_ns(), kind, cause, cgid);
 	record_slot(r, slot_plus_1);
 	__builtin_memset(r->comm, 0, sizeof(r->comm));
 	actor_is_current(&r->actor);
 	r->flags = PF_RF_ACTOR;
 	return r;
+}
+
+/* 6.1 takes one test of a reserved record for NULL, not two: counted where it is handed over. */
+pf_inline void submit(void *record, u32 slot_plus_1)
+{
+	bpf_ringbuf_submit(record, wake_flags());
+	count_record(slot_plus_1, true);
 }
 
 /* ---- affinity ---------------------------------------------------------------------------- */
@@ -93,6 +101,7 @@ int BPF_PROG(pf_mask, struct task_struct *p)
 	struct pf_thread *t = guest_thread(p);
 	struct pf_act *act;
 	struct pf_record *r;
+	u32 slot_plus_1;
 
 	if (!t)
 		return 0;
@@ -106,11 +115,12 @@ int BPF_PROG(pf_mask, struct task_struct *p)
 	act->masks++;
 	if (act->cause != PF_CAUSE_AFFINITY || act->masks > 1 || is_self())
 		return 0;
-	r = told_by_current(PF_REC_MASK, PF_CAUSE_AFFINITY, group_of(p), slot_of_thread(t));
+	slot_plus_1 = slot_of_thread(t);
+	r = told_by_current(PF_REC_MASK, PF_CAUSE_AFFINITY, group_of(p), slot_plus_1);
 	if (!r)
 		return 0;
 	record_thread(r, p);
-	bpf_ringbuf_submit(r, wake_flags());
+	submit(r, slot_plus_1);
 	return 0;
 }
 
@@ -193,9 +203,10 @@ pf_inline void tell_knob(struct pf_act *act)
 	if (!policy.head.live || (!slot_plus_1 && !bpf_map_lookup_elem(&watched, &act->cgid)))
 		return;
 	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
-	count_record(slot_plus_1, k != NULL);
-	if (!k)
+	if (!k) {
+		count_record(slot_plus_1, false);
 		return;
+	}
 	record_begin(&k->rec, bpf_ktime_get_boot_ns(), PF_REC_KNOB, act->cause, act->cgid);
 	record_slot(&k->rec, slot_plus_1);
 	__builtin_memset(k->rec.comm, 0, sizeof(k->rec.comm));
@@ -203,7 +214,7 @@ pf_inline void tell_knob(struct pf_act *act)
 	k->rec.flags = PF_RF_ACTOR;
 	__builtin_memcpy(k->knob, act->knob, sizeof(k->knob));
 	__builtin_memcpy(k->text, act->text, sizeof(k->text));
-	bpf_ringbuf_submit(k, wake_flags());
+	submit(k, slot_plus_1);
 }
 
 SEC("fexit/cgroup_file_write")
@@ -256,7 +267,7 @@ int BPF_PROG(pf_attach, struct cgroup *to, const char *path, struct task_struct 
 		r->flags |= PF_RF_LEFT;
 	if (threadgroup)
 		r->flags |= PF_RF_THREADGROUP;
-	bpf_ringbuf_submit(r, wake_flags());
+	submit(r, told_slot);
 	return 0;
 }
 
@@ -296,7 +307,7 @@ int BPF_PROG(pf_group_made, struct cgroup *made)
 		return 0;
 	r = told_by_current(PF_REC_GROUP, PF_CAUSE_CONTROL, cgid, slot_plus_1);
 	if (r)
-		bpf_ringbuf_submit(r, wake_flags());
+		submit(r, slot_plus_1);
 	return 0;
 }
 
@@ -328,8 +339,8 @@ pf_inline bool is_kthread(struct task_struct *p)
 }
 
 /*
- * The steps of one hot-plug run in two contexts. The writer of /sys/.../online comes first and is
- * kept as the actor; the CPU's own thread then passes the "active" step, which is what counts:
+ * The steps of one hot-plug run in several contexts. The writer of /sys/.../online comes first and
+ * is kept as the actor; the CPU's own thread then passes the "active" step, which is what counts:
  * going down, the scheduler stops using the CPU there; coming up, it begins to.
  */
 SEC("tp_btf/cpuhp_enter")
@@ -351,13 +362,38 @@ int BPF_PROG(pf_hotplug, unsigned int cpu, int target, int step)
 	r = told_by_current(PF_REC_CPU, PF_CAUSE_CPU_OFFLINE, 0, 0);
 	if (!r)
 		return 0;
-	if (actor)
-		r->actor = *actor;
+	r->flags = 0;
+	record_actor(r, actor && actor->pid ? actor : NULL);
+	if (actor && up)
+		actor->pid = 0; /* what is done next is not this one's doing */
 	r->to_cpu = cpu;
 	r->to_node = node_of(cpu);
 	r->value = up;
-	bpf_ringbuf_submit(r, wake_flags());
+	submit(r, 0);
 	return 0;
+}
+
+/* Newer kernels take a CPU down from a worker: only here is the writer the current task. */
+pf_inline int hotplug_asked(struct device *dev)
+{
+	u32 cpu = BPF_CORE_READ(dev, id);
+	struct pf_actor *actor = bpf_map_lookup_elem(&cpu_actors, &cpu);
+
+	if (actor)
+		actor_is_current(actor);
+	return 0;
+}
+
+SEC("fentry/cpu_device_down")
+int BPF_PROG(pf_hotplug_down, struct device *dev)
+{
+	return hotplug_asked(dev);
+}
+
+SEC("fentry/cpu_device_up")
+int BPF_PROG(pf_hotplug_up, struct device *dev)
+{
+	return hotplug_asked(dev);
 }
 
 /* ---- NUMA balancing and page migration --------------------------------------------------- */
@@ -465,7 +501,7 @@ pf_inline int pages_moved(u64 moved, int reason)
 		return 0;
 	r->value = moved;
 	r->from_cpu = reason;
-	bpf_ringbuf_submit(r, wake_flags());
+	submit(r, slot_plus_1);
 	return 0;
 }
 

@@ -92,8 +92,10 @@ pf_inline void record_cause(struct pf_record *r, struct pf_step *step, struct pf
 	if (t && t->fallback)
 		r->flags |= PF_RF_FALLBACK;
 	if (policy.cpu_down[pf_bound(from, PF_CPUS)]) {
+		const struct pf_actor *actor = bpf_map_lookup_elem(&cpu_actors, &from);
+
 		r->cause = PF_CAUSE_CPU_OFFLINE;
-		record_actor(r, bpf_map_lookup_elem(&cpu_actors, &from));
+		record_actor(r, actor && actor->pid ? actor : NULL);
 	} else if (t && t->cause) {
 		r->cause = t->cause;
 		record_actor(r, t->has_actor ? &t->actor : NULL);

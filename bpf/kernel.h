@@ -90,6 +90,10 @@ struct mm_struct {
 	struct task_struct *owner; /* CONFIG_MEMCG */
 };
 
+struct device {
+	__u32 id; /* of a CPU's device: its number */
+};
+
 struct seq_file;
 
 struct bpf_iter_meta {

@@ -39,7 +39,11 @@ static struct {
 static struct pf_bpf *bpf;
 static uint32_t slot;
 static pid_t victim;
-static bool can_name; /* fentry works here: causes have actors */
+/*
+ * All hooks are there, so causes have actors. A kernel that takes one fentry program takes all of
+ * ours: anything else is a fault of the programs, not of the kernel.
+ */
+static bool can_name;
 
 static int hear(const struct pf_record *record, void *arg)
 {
@@ -191,10 +195,10 @@ static void assert_escape(enum pf_rec_cause cause, pid_t pid, uint32_t uid, int 
 	if (to >= 0)
 		assert_int_equal(escape->rec.to_cpu, to);
 	assert_true(escape->rec.flags & PF_RF_OUT_CPU);
-	if (can_name || cause == PF_CAUSE_CPU_OFFLINE) {
+	if (can_name || cause == PF_CAUSE_CPU_OFFLINE)
 		assert_int_equal(escape->rec.cause, cause);
+	if (can_name)
 		assert_actor(&escape->rec, pid, uid);
-	}
 	assert_int_equal(how_many(PF_REC_ESCAPE), 1);
 }
 
@@ -330,7 +334,8 @@ static void an_offline_cpu_is_named(void **state)
 	assert_non_null(cpu);
 	assert_int_equal(cpu->rec.to_cpu, 1);
 	assert_int_equal(cpu->rec.value, 0);
-	assert_actor(&cpu->rec, pid, 0);
+	if (can_name)
+		assert_actor(&cpu->rec, pid, 0);
 	heard.count = 0;
 	must_put(CPU1_ONLINE, "1");
 	cpu = wait_for(PF_REC_CPU);
@@ -406,11 +411,7 @@ static void promise_cpu1(void)
 
 static int begin(void **state)
 {
-	struct pf_bpf_options options = { .on_record = hear };
-	const struct pf_hook_capability *all;
-	struct pf_err err;
 	char text[16];
-	size_t count;
 
 	(void)state;
 	mkdir(GUEST_GROUP, 0755);
@@ -422,18 +423,8 @@ static int begin(void **state)
 	must_put(GUEST_GROUP "/cgroup.procs", text);
 	pin(victim, 1);
 	wait_for_cpu(1);
-	if (pf_bpf_open(&options, &bpf, &err)) {
-		print_error("%s\n", err.text);
-		return -1;
-	}
-	pf_bpf_set_self(bpf, getpid());
 	promise_cpu1();
-	all = pf_bpf_capabilities(bpf, &count);
-	can_name = true;
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(all[i].name, "masks") || !strcmp(all[i].name, "knobs") ||
-		    !strcmp(all[i].name, "affinity"))
-			can_name &= all[i].available;
+	catch_up();
 	heard.count = 0;
 	return 0;
 }
@@ -443,11 +434,50 @@ static int end(void **state)
 	(void)state;
 	kill(victim, SIGKILL);
 	waitpid(victim, NULL, 0);
-	pf_bpf_close(&bpf);
+	pf_slot_free(pf_bpf_policy(bpf), slot);
 	put(CPU1_ONLINE, "1");
 	for (int i = 0; i < 100 && rmdir(GUEST_GROUP) && errno == EBUSY; i++)
 		usleep(20000);
 	rmdir(OTHER_GROUP);
+	return 0;
+}
+
+/* Once for all tests: attaching to functions takes seconds in the lab. */
+static int open_programs(void **state)
+{
+	struct pf_bpf_options options = { .on_record = hear };
+	const struct pf_hook_capability *all;
+	struct pf_err err;
+	size_t count;
+
+	(void)state;
+	if (put(ROOT "/cgroup.subtree_control", "+cpuset +cpu")) {
+		print_error("no cpuset and cpu controllers in %s\n", ROOT);
+		return -1;
+	}
+	if (pf_bpf_open(&options, &bpf, &err)) {
+		print_error("%s\n", err.text);
+		return -1;
+	}
+	pf_bpf_set_self(bpf, getpid());
+	all = pf_bpf_capabilities(bpf, &count);
+	for (size_t i = 0; i < count; i++) {
+		print_message("# %-15s %s\n", all[i].name,
+			      all[i].available ? "yes" : strerror(all[i].reason));
+		can_name |= !strcmp(all[i].name, "affinity") && all[i].available;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (can_name && !all[i].available) {
+			print_error("%s is refused where fentry is not\n", all[i].name);
+			return -1;
+		}
+	return 0;
+}
+
+static int close_programs(void **state)
+{
+	(void)state;
+	pf_bpf_close(&bpf);
 	return 0;
 }
 
@@ -469,6 +499,5 @@ int main(void)
 		printf("# SKIP makes groups and takes a CPU offline: in the lab only (PF_LAB=1)\n");
 		return 0;
 	}
-	must_put(ROOT "/cgroup.subtree_control", "+cpuset +cpu");
-	return cmocka_run_group_tests_name("bpf causes", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("bpf causes", tests, open_programs, close_programs);
 }
