@@ -324,7 +324,7 @@ static int note_automatic(struct build *b)
 
 static int decide_policy(struct build *b)
 {
-	const struct pf_policy *policy = &b->promise->policy;
+	const struct pf_guest_policy *policy = &b->promise->policy;
 
 	b->out->mode = policy->has_mode ? policy->mode : b->config->mode;
 	b->out->isolation = policy->has_isolation ? policy->isolation : b->config->isolation;

@@ -77,7 +77,7 @@ struct pf_cell {
 };
 
 /* What <pinfold:policy> says; what it does not say comes from the configuration. */
-struct pf_policy {
+struct pf_guest_policy {
 	bool has_mode;
 	bool has_isolation;
 	bool has_unpinned;
@@ -104,7 +104,7 @@ struct pf_promise {
 	struct pf_memory_promise memory;
 	struct pf_cell *cells;
 	size_t cell_count;
-	struct pf_policy policy;
+	struct pf_guest_policy policy;
 };
 
 /* A thread as /proc/PID/task shows it. */

@@ -891,7 +891,7 @@ static void fault(struct faults *faults, const char *fmt, ...)
 			 one);
 }
 
-static void take_policy_attribute(struct pf_policy *policy, const xmlAttr *attr, const char *value,
+static void take_policy_attribute(struct pf_guest_policy *policy, const xmlAttr *attr, const char *value,
 				  struct faults *faults)
 {
 	const char *name = (const char *)attr->name;
@@ -937,7 +937,7 @@ static void check_policy_content(const xmlNode *node, struct faults *faults)
 static void take_policy(struct parse *p, const xmlNode *node)
 {
 	struct faults faults = {};
-	struct pf_policy policy = {};
+	struct pf_guest_policy policy = {};
 
 	for (const xmlAttr *attr = node->properties; attr; attr = attr->next) {
 		auto_text *value = xmlNodeListGetString(node->doc, attr->children, 1);
