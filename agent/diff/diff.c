@@ -123,7 +123,7 @@ static int conclude(struct pf_diff *diff)
 	if (finding)
 		status->reason = strdup(finding);
 	else if (diff->plan->count)
-		status->reason = pf_step_describe(&diff->plan->steps[0]);
+		status->reason = pf_step_reason(&diff->plan->steps[0]);
 	if ((finding || diff->plan->count) && !status->reason)
 		return -ENOMEM;
 	if (status->mode == PF_MODE_OBSERVE)

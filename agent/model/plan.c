@@ -79,6 +79,58 @@ char *pf_step_describe(const struct pf_step *step)
 	return n < 0 ? NULL : text;
 }
 
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int reason_affinity(const struct pf_step *step, char **out)
+{
+	pf_auto_free char *cpus = malloc(PF_SET_TEXT_MAX);
+	char role[PF_ROLE_TEXT_MAX];
+
+	if (!cpus)
+		return -1;
+	return asprintf(out, "%s (thread %d) is allowed on %s, promised %s",
+			pf_role_format(step->role, role), (int)step->tid,
+			step->was ?: "other CPUs",
+			pf_set_format(&step->cpus, cpus, PF_SET_TEXT_MAX));
+}
+
+char *pf_step_reason(const struct pf_step *step)
+{
+	char role[PF_ROLE_TEXT_MAX];
+	char *text = NULL;
+	int n = -1;
+
+	switch (step->kind) {
+	case PF_STEP_MAKE_GROUP:
+		n = asprintf(&text, "there is no group %s", step->group);
+		break;
+	case PF_STEP_CONTROLLERS:
+		n = asprintf(&text, "controllers are not enabled below %s: %s", step->group,
+			     step->value);
+		break;
+	case PF_STEP_KNOB:
+	case PF_STEP_UNIT_KNOB:
+		n = asprintf(&text, "%s of %s is %s, promised %s", step->knob,
+			     last_part(step->group), step->was && *step->was ? step->was : "empty",
+			     step->value);
+		break;
+	case PF_STEP_ATTACH:
+		n = asprintf(&text, "%s (thread %d) is in %s, belongs in %s",
+			     pf_role_format(step->role, role), (int)step->tid,
+			     step->was ?: "an unknown group", step->group);
+		break;
+	case PF_STEP_AFFINITY:
+		n = reason_affinity(step, &text);
+		break;
+	}
+	return n < 0 ? NULL : text;
+}
+
 void pf_step_clear(struct pf_step *step)
 {
 	free(step->group);

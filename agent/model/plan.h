@@ -51,5 +51,8 @@ int pf_step_kind_parse(const char *text, enum pf_step_kind *out); /* 0 or -EINVA
 /* One line for a person: "write 8 to /.../vcpu0/cpuset.cpus (was 3)". Return: malloc'ed or NULL. */
 char *pf_step_describe(const struct pf_step *step);
 
+/* What is off, of which the step is the remedy: "cpuset.cpus of vcpu0 is 3, promised 8". As above. */
+char *pf_step_reason(const struct pf_step *step);
+
 void pf_step_clear(struct pf_step *step);
 void pf_plan_clear(struct pf_plan *plan);

@@ -119,7 +119,7 @@ test_metadata_chooses_observe_and_then_nothing_is_changed()
 	becomes observed state gamma
 	write_knob "$a/vcpu0/cpuset.cpus" 0-1
 	stays 0-1 cat "$a/vcpu0/cpuset.cpus"
-	reason gamma | grep -F "vcpu0/cpuset.cpus"
+	reason gamma | grep -F "cpuset.cpus of vcpu0 is 0-1, promised 4-5"
 	refuses 1 "$PINFOLD" plan gamma
 	refuses 1 "$PINFOLD" status gamma --check
 	virsh metadata gamma urn:pinfold:policy:1 --key pinfold --set "<policy mode='enforce'/>" --live

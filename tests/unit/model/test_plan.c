@@ -54,6 +54,44 @@ static void each_step_says_what_it_does_and_what_was_there(void **state)
 	assert_says(&step, "set affinity of vcpu 0 (thread 42) to 8-9 (was 0-23)");
 }
 
+static void assert_reason(const struct pf_step *step, const char *want)
+{
+	pf_auto_free char *text = pf_step_reason(step);
+
+	assert_non_null(text);
+	assert_string_equal(text, want);
+}
+
+static void each_step_says_what_is_off(void **state)
+{
+	struct pf_step step = {
+		.kind = PF_STEP_KNOB,
+		.group = (char *)"/m/vcpu0",
+		.knob = (char *)"cpuset.cpus",
+		.value = (char *)"8",
+		.was = (char *)"0-3",
+		.tid = 42,
+		.role = {PF_ROLE_VCPU, 0},
+	};
+
+	(void)state;
+	assert_reason(&step, "cpuset.cpus of vcpu0 is 0-3, promised 8");
+	step.was = (char *)"";
+	assert_reason(&step, "cpuset.cpus of vcpu0 is empty, promised 8");
+	step.kind = PF_STEP_MAKE_GROUP;
+	assert_reason(&step, "there is no group /m/vcpu0");
+	step.kind = PF_STEP_CONTROLLERS;
+	step.value = (char *)"+cpu";
+	assert_reason(&step, "controllers are not enabled below /m/vcpu0: +cpu");
+	step.kind = PF_STEP_ATTACH;
+	step.was = (char *)"/m/emulator";
+	assert_reason(&step, "vcpu 0 (thread 42) is in /m/emulator, belongs in /m/vcpu0");
+	step.kind = PF_STEP_AFFINITY;
+	step.was = (char *)"0-23";
+	pf_set_add_range(&step.cpus, 8, 9);
+	assert_reason(&step, "vcpu 0 (thread 42) is allowed on 0-23, promised 8-9");
+}
+
 static void a_kind_reads_back_its_name(void **state)
 {
 	enum pf_step_kind back;
@@ -92,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_step_says_what_it_does_and_what_was_there),
+		cmocka_unit_test(each_step_says_what_is_off),
 		cmocka_unit_test(a_kind_reads_back_its_name),
 		cmocka_unit_test(clearing_frees_every_text_of_every_step),
 	};
