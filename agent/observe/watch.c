@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/observe/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/base/array.h"
+#include "agent/base/cleanup.h"
+#include "bpf/dedupe.h"
+
+/* A group of a guest. */
+struct spot {
+	uint64_t cgid;
+	char *path;
+	bool leaf; /* leads to a slot; otherwise only writes there are told */
+	uint32_t slot;
+	struct pf_role role;
+	bool named; /* in the placement at hand */
+};
+
+struct watched {
+	char uuid[37];
+	uint32_t number; /* what the programs call it */
+	struct spot *spots;
+	size_t spot_count;
+};
+
+struct pf_watch {
+	struct pf_bpf *bpf;
+	pf_watch_fn on_record;
+	void *arg;
+	struct pf_dedupe dedupe;
+	uint64_t *seen; /* in a shared mapping: what a killed agent had handled */
+	struct watched *guests;
+	size_t guest_count;
+	struct pf_set all; /* every CPU or node that a set can hold */
+	bool unsettled;
+};
+
+/* ---- records ----------------------------------------------------------------------------- */
+
+static struct watched *find_guest(struct pf_watch *watch, const char *uuid)
+{
+	for (size_t i = 0; i < watch->guest_count; i++)
+		if (strcmp(watch->guests[i].uuid, uuid) == 0)
+			return &watch->guests[i];
+	return NULL;
+}
+
+static const struct spot *find_spot(const struct watched *guest, uint64_t cgid)
+{
+	for (size_t i = 0; i < guest->spot_count; i++)
+		if (guest->spots[i].cgid == cgid)
+			return &guest->spots[i];
+	return NULL;
+}
+
+/* By its number where a slot is told, by the group where a scope or base was written to. */
+static const struct watched *guest_of(const struct pf_watch *watch, const struct pf_record *record,
+				      const struct spot **spot)
+{
+	for (size_t i = 0; i < watch->guest_count; i++) {
+		const struct watched *guest = &watch->guests[i];
+
+		*spot = find_spot(guest, record->cgid);
+		if (*spot || (record->slot != PF_NOWHERE && record->guest == guest->number))
+			return guest;
+	}
+	*spot = NULL;
+	return NULL;
+}
+
+static int on_record(const struct pf_record *record, void *arg)
+{
+	struct pf_watch *watch = arg;
+	const struct watched *guest;
+	const struct spot *spot;
+
+	/* Without a note of what was handled, numbers count from the first that comes. */
+	if (!watch->dedupe.newest && record->seq > 1)
+		pf_dedupe_start(&watch->dedupe, record->seq - 1);
+	if (!pf_dedupe_note(&watch->dedupe, record->seq))
+		return 0;
+	guest = guest_of(watch, record, &spot);
+	watch->on_record(record, guest ? guest->uuid : NULL, spot ? spot->path : NULL, watch->arg);
+	*watch->seen = watch->dedupe.newest;
+	return 0;
+}
+
+/* ---- opening ----------------------------------------------------------------------------- */
+
+static int map_seen(struct pf_watch *watch, const char *path, struct pf_err *err)
+{
+	pf_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	void *map;
+
+	if (fd < 0 || ftruncate(fd, sizeof(*watch->seen)) < 0)
+		return pf_fail(err, errno, "open %s", path);
+	map = mmap(NULL, sizeof(*watch->seen), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return pf_fail(err, errno, "map %s", path);
+	watch->seen = map;
+	return 0;
+}
+
+static int node_of(const struct pf_host_cpu *cpu)
+{
+	return cpu->node >= 0 && cpu->node < PF_NODES ? cpu->node : -1;
+}
+
+static int open_programs(struct pf_watch *watch, const struct pf_watch_options *options,
+			 const struct pf_host *host, struct pf_err *err)
+{
+	uint16_t nodes[PF_CPUS] = {};
+	const struct pf_bpf_options bpf = {
+		.pin_path = options->pin_path,
+		.node_of_cpu = nodes,
+		.cpus = PF_CPUS,
+		.on_record = on_record,
+		.arg = watch,
+	};
+	int r;
+
+	for (size_t i = 0; i < host->cpu_count; i++)
+		if (host->cpus[i].cpu < PF_CPUS && node_of(&host->cpus[i]) >= 0)
+			nodes[host->cpus[i].cpu] = (uint16_t)host->cpus[i].node;
+	r = pf_bpf_open(&bpf, &watch->bpf, err);
+	if (r < 0)
+		return r;
+	pf_bpf_set_self(watch->bpf, (uint32_t)getpid());
+	if (pf_bpf_origin(watch->bpf) == PF_BPF_LOADED ||
+	    pf_bpf_origin(watch->bpf) == PF_BPF_RENEWED)
+		*watch->seen = 0;
+	pf_dedupe_start(&watch->dedupe, *watch->seen);
+	return 0;
+}
+
+int pf_watch_open(const struct pf_watch_options *options, const struct pf_host *host,
+		  struct pf_watch **out, struct pf_err *err)
+{
+	PF_CLEANUP(pf_watch_close) struct pf_watch *watch = calloc(1, sizeof(*watch));
+	int r;
+
+	if (!watch)
+		return pf_fail(err, ENOMEM, "watch guests");
+	watch->on_record = options->on_record;
+	watch->arg = options->arg;
+	watch->unsettled = true;
+	memset(&watch->all, 0xff, sizeof(watch->all));
+	r = map_seen(watch, options->seen_path, err);
+	if (!r)
+		r = open_programs(watch, options, host, err);
+	if (r < 0)
+		return r;
+	*out = pf_take_ptr(watch);
+	return 0;
+}
+
+static void clear_guest(struct watched *guest)
+{
+	for (size_t i = 0; i < guest->spot_count; i++)
+		free(guest->spots[i].path);
+	free(guest->spots);
+	*guest = (struct watched){};
+}
+
+void pf_watch_close(struct pf_watch **watch)
+{
+	struct pf_watch *w = *watch;
+
+	if (!w)
+		return;
+	pf_bpf_close(&w->bpf);
+	for (size_t i = 0; i < w->guest_count; i++)
+		clear_guest(&w->guests[i]);
+	free(w->guests);
+	if (w->seen)
+		munmap(w->seen, sizeof(*w->seen));
+	free(w);
+	*watch = NULL;
+}
+
+enum pf_bpf_origin pf_watch_origin(const struct pf_watch *watch)
+{
+	return pf_bpf_origin(watch->bpf);
+}
+
+const struct pf_hook_capability *pf_watch_capabilities(const struct pf_watch *watch, size_t *count)
+{
+	return pf_bpf_capabilities(watch->bpf, count);
+}
+
+/* ---- following --------------------------------------------------------------------------- */
+
+void pf_watch_host(struct pf_watch *watch, const struct pf_host *host)
+{
+	struct pf_policy *policy = pf_bpf_policy(watch->bpf);
+	struct pf_slot_promise promise;
+	bool changed = false;
+
+	for (size_t i = 0; i < host->cpu_count; i++) {
+		unsigned int cpu = host->cpus[i].cpu;
+		int node = node_of(&host->cpus[i]);
+
+		if (cpu >= PF_CPUS || node < 0 || policy->node_of_cpu[cpu] == node)
+			continue;
+		policy->node_of_cpu[cpu] = (uint16_t)node;
+		changed = true;
+	}
+	for (uint32_t slot = 0; changed && slot < policy->head.slots; slot++)
+		if (pf_slot_get(policy, slot, &promise))
+			pf_slot_update(policy, slot, &promise, NULL);
+	watch->unsettled |= changed;
+}
+
+static bool number_taken(struct pf_watch *watch, uint32_t number)
+{
+	struct pf_policy *policy = pf_bpf_policy(watch->bpf);
+
+	for (size_t i = 0; i < watch->guest_count; i++)
+		if (watch->guests[i].number == number)
+			return true;
+	for (uint32_t slot = 0; slot < policy->head.slots; slot++)
+		if ((policy->slot[slot].generation & 1) && policy->slot[slot].guest == number)
+			return true;
+	return false;
+}
+
+/* The number that the pins have for one of its leaves, or the first that nobody has. */
+static int choose_number(struct pf_watch *watch, const struct pf_placement *placement,
+			 const struct pf_actual *actual, uint32_t *out, struct pf_err *err)
+{
+	struct pf_policy *policy = pf_bpf_policy(watch->bpf);
+
+	for (size_t i = 0; i < placement->group_count; i++) {
+		int slot = actual->groups[i].exists ? pf_group_find(policy, actual->groups[i].cgid)
+						    : -ENOENT;
+
+		if (slot >= 0) {
+			*out = policy->slot[slot].guest;
+			return 0;
+		}
+	}
+	for (uint32_t number = 0; number < PF_GUESTS; number++) {
+		if (!number_taken(watch, number)) {
+			*out = number;
+			return 0;
+		}
+	}
+	return pf_fail_plain(err, ENOSPC, "all %d guests that can be watched are in use",
+			     PF_GUESTS);
+}
+
+static struct watched *add_guest(struct pf_watch *watch, const struct pf_placement *placement,
+				 const struct pf_actual *actual, struct pf_err *err)
+{
+	struct watched *guest;
+	uint32_t number = 0;
+
+	if (choose_number(watch, placement, actual, &number, err) < 0)
+		return NULL;
+	guest = pf_append(&watch->guests, &watch->guest_count);
+	if (!guest) {
+		pf_fail(err, ENOMEM, "watch guest '%s'", placement->name);
+		return NULL;
+	}
+	memcpy(guest->uuid, placement->uuid, sizeof(guest->uuid));
+	guest->number = number;
+	return guest;
+}
+
+static enum pf_rec_role role_number(struct pf_role role)
+{
+	static const enum pf_rec_role numbers[] = {
+		[PF_ROLE_EMULATOR] = PF_REC_ROLE_EMULATOR,
+		[PF_ROLE_VCPU] = PF_REC_ROLE_VCPU,
+		[PF_ROLE_IOTHREAD] = PF_REC_ROLE_IOTHREAD,
+		[PF_ROLE_HELPER] = PF_REC_ROLE_HELPER,
+	};
+
+	return numbers[role.kind];
+}
+
+/* CPUs beyond the host's are not promised to anybody: "all" needs no more than there can be. */
+static void promise_of(const struct pf_watch *watch, const struct pf_placement *placement,
+		       size_t group, uint32_t number, struct pf_slot_promise *out)
+{
+	const struct pf_group *leaf = &placement->groups[group];
+	const struct pf_policy *policy = pf_bpf_policy(watch->bpf);
+	bool pinned = leaf->cpus_rule == PF_SET_EXACT;
+
+	*out = (struct pf_slot_promise){
+		.guest = number,
+		.role = role_number(leaf->role),
+		.role_index = leaf->role.index,
+		.cpus = pinned ? leaf->cpus : watch->all,
+	};
+	pf_set_add_range(&out->nodes, 0, PF_NODES - 1);
+	for (size_t i = 0; i < placement->thread_count; i++) {
+		const struct pf_thread_placement *thread = &placement->threads[i];
+
+		if (thread->group == group && !pf_set_empty(&thread->nodes)) {
+			out->nodes = thread->nodes;
+			break;
+		}
+	}
+	if (pinned)
+		pf_set_for_each(cpu, &leaf->cpus)
+			pf_set_add(&out->nodes, policy->node_of_cpu[cpu]);
+}
+
+static bool same_promise(const struct pf_slot_promise *a, const struct pf_slot_promise *b)
+{
+	return a->guest == b->guest && a->role == b->role && a->role_index == b->role_index &&
+	       a->flags == b->flags && pf_set_equal(&a->cpus, &b->cpus) &&
+	       pf_set_equal(&a->nodes, &b->nodes);
+}
+
+static bool same_role(const struct pf_slot_promise *a, const struct pf_slot_promise *b)
+{
+	return a->guest == b->guest && a->role == b->role && a->role_index == b->role_index;
+}
+
+/* A group in the table keeps its slot when that is its role's; a child had its parent's. */
+static int follow_leaf(struct pf_watch *watch, struct spot *spot,
+		       const struct pf_slot_promise *promise, struct pf_err *err)
+{
+	struct pf_policy *policy = pf_bpf_policy(watch->bpf);
+	struct pf_slot_promise now;
+	int slot = pf_group_find(policy, spot->cgid), r;
+
+	if (slot >= 0 && pf_slot_get(policy, (uint32_t)slot, &now) && same_role(&now, promise)) {
+		spot->slot = (uint32_t)slot;
+		spot->leaf = true;
+		if (same_promise(&now, promise))
+			return 0;
+		watch->unsettled = true;
+		return pf_slot_update(policy, spot->slot, promise, err);
+	}
+	watch->unsettled = true;
+	if (!spot->leaf) {
+		r = pf_bpf_slot_add(watch->bpf, promise, &spot->slot, err);
+		if (r < 0)
+			return r;
+		spot->leaf = true;
+	}
+	return pf_group_set(policy, spot->cgid, spot->slot, err);
+}
+
+static struct spot *spot_for(struct watched *guest, const struct pf_group *group, uint64_t cgid,
+			     bool *is_new)
+{
+	struct spot *spot = (struct spot *)find_spot(guest, cgid);
+
+	*is_new = !spot;
+	if (spot)
+		return spot;
+	spot = pf_append(&guest->spots, &guest->spot_count);
+	if (!spot)
+		return NULL;
+	spot->cgid = cgid;
+	spot->role = group->role;
+	spot->path = strdup(group->path);
+	return spot->path ? spot : NULL;
+}
+
+static int follow_group(struct pf_watch *watch, struct watched *guest,
+			const struct pf_placement *placement, size_t group, uint64_t cgid,
+			struct pf_err *err)
+{
+	struct pf_slot_promise promise;
+	struct spot *spot;
+	bool is_new;
+
+	spot = spot_for(guest, &placement->groups[group], cgid, &is_new);
+	if (!spot)
+		return pf_fail(err, ENOMEM, "watch guest '%s'", placement->name);
+	spot->named = true;
+	if (placement->groups[group].level != PF_GROUP_LEAF)
+		return is_new ? pf_bpf_watch(watch->bpf, cgid, true, err) : 0;
+	promise_of(watch, placement, group, guest->number, &promise);
+	return follow_leaf(watch, spot, &promise, err);
+}
+
+static void leave_spot(struct pf_watch *watch, struct spot *spot)
+{
+	if (spot->leaf)
+		pf_slot_free(pf_bpf_policy(watch->bpf), spot->slot);
+	else
+		pf_bpf_watch(watch->bpf, spot->cgid, false, NULL);
+	free(spot->path);
+	watch->unsettled = true;
+}
+
+/* Groups that are gone, or that the guest has no role for any more. */
+static void leave_unnamed(struct pf_watch *watch, struct watched *guest)
+{
+	for (size_t i = 0; i < guest->spot_count;) {
+		if (guest->spots[i].named) {
+			i++;
+			continue;
+		}
+		leave_spot(watch, &guest->spots[i]);
+		guest->spots[i] = guest->spots[--guest->spot_count];
+	}
+}
+
+int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
+		   const struct pf_actual *actual, struct pf_err *err)
+{
+	struct watched *guest = find_guest(watch, placement->uuid);
+	int first = 0;
+
+	if (!guest)
+		guest = add_guest(watch, placement, actual, err);
+	if (!guest)
+		return -ENOSPC;
+	for (size_t i = 0; i < guest->spot_count; i++)
+		guest->spots[i].named = false;
+	for (size_t i = 0; i < placement->group_count; i++) {
+		int r;
+
+		if (!actual->groups[i].exists)
+			continue;
+		r = follow_group(watch, guest, placement, i, actual->groups[i].cgid,
+				 first ? NULL : err);
+		first = first ?: r;
+	}
+	leave_unnamed(watch, guest);
+	return first;
+}
+
+void pf_watch_drop(struct pf_watch *watch, const char *uuid)
+{
+	struct watched *guest = find_guest(watch, uuid);
+
+	if (!guest)
+		return;
+	while (guest->spot_count)
+		leave_spot(watch, &guest->spots[--guest->spot_count]);
+	clear_guest(guest);
+	*guest = watch->guests[--watch->guest_count];
+}
+
+static bool slot_is_known(const struct pf_watch *watch, uint32_t slot)
+{
+	for (size_t i = 0; i < watch->guest_count; i++)
+		for (size_t j = 0; j < watch->guests[i].spot_count; j++)
+			if (watch->guests[i].spots[j].leaf &&
+			    watch->guests[i].spots[j].slot == slot)
+				return true;
+	return false;
+}
+
+void pf_watch_sweep(struct pf_watch *watch)
+{
+	struct pf_policy *policy = pf_bpf_policy(watch->bpf);
+
+	for (uint32_t slot = 0; slot < policy->head.slots; slot++)
+		if (pf_slot_get(policy, slot, NULL) && !slot_is_known(watch, slot))
+			pf_slot_free(policy, slot);
+}
+
+int pf_watch_settle(struct pf_watch *watch, struct pf_err *err)
+{
+	int r;
+
+	if (!watch->unsettled)
+		return 0;
+	watch->unsettled = false;
+	r = pf_bpf_settle(watch->bpf, NULL, NULL, err);
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+int pf_watch_fd(const struct pf_watch *watch)
+{
+	return pf_bpf_poll_fd(watch->bpf);
+}
+
+int pf_watch_consume(struct pf_watch *watch, unsigned int *again_usec, struct pf_err *err)
+{
+	return pf_bpf_consume(watch->bpf, again_usec, err);
+}
+
+static void add_counters(struct pf_counters *sum, const struct pf_counters *more)
+{
+	const __u64 *from = (const __u64 *)more;
+	__u64 *to = (__u64 *)sum;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+
+int pf_watch_counters(struct pf_watch *watch, const char *uuid, struct pf_counters *out,
+		      struct pf_err *err)
+{
+	const struct watched *guest = find_guest(watch, uuid);
+	struct pf_counters sum = {}, one;
+
+	if (!guest)
+		return pf_fail_plain(err, ENOENT, "guest %s is not watched", uuid);
+	for (size_t i = 0; i < guest->spot_count; i++) {
+		int r;
+
+		if (!guest->spots[i].leaf)
+			continue;
+		r = pf_bpf_counters(watch->bpf, guest->spots[i].slot, &one, err);
+		if (r < 0)
+			return r;
+		add_counters(&sum, &one);
+	}
+	*out = sum;
+	return 0;
+}
+
+uint64_t pf_watch_missing(const struct pf_watch *watch)
+{
+	return watch->dedupe.missing;
+}

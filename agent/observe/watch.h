@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The eBPF side of observing: which groups the programs look at and what each was promised, and
+ * the records that they send. Owns the programs' handle.
+ *
+ * A guest is known to the programs by a number; pins that a former agent left are recognised by
+ * their groups' ids, so that a guest keeps its number, its slots and their counters.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/base/err.h"
+#include "agent/model/actual.h"
+#include "agent/model/host.h"
+#include "agent/model/placement.h"
+#include "bpf/loader.h"
+
+struct pf_watch;
+
+/**
+ * Called for each record that was not seen before.
+ * @record: valid during the call; a PF_REC_KNOB record is a struct pf_knob_record
+ * @uuid: the guest that it concerns, NULL when it concerns the host or a guest that has ended
+ * @group: path of record->cgid where it is a group of that guest's placement, else NULL
+ */
+typedef void (*pf_watch_fn)(const struct pf_record *record, const char *uuid, const char *group,
+			    void *arg);
+
+struct pf_watch_options {
+	const char *pin_path;  /* a folder in a bpffs */
+	const char *seen_path; /* file that keeps the number of the last record that was handled */
+	pf_watch_fn on_record;
+	void *arg;
+};
+
+/**
+ * pf_watch_open - adopts or loads the programs
+ * @out: ends with pf_watch_close()
+ *
+ * Return: 0, or what pf_bpf_open() answers where the kernel does not let us.
+ */
+int pf_watch_open(const struct pf_watch_options *options, const struct pf_host *host,
+		  struct pf_watch **out, struct pf_err *err);
+
+/* Lets go; the pinned programs go on counting. */
+void pf_watch_close(struct pf_watch **watch);
+
+enum pf_bpf_origin pf_watch_origin(const struct pf_watch *watch);
+
+/* Lives as long as @watch. */
+const struct pf_hook_capability *pf_watch_capabilities(const struct pf_watch *watch,
+						       size_t *count);
+
+/* Takes in which CPU is on which node: one that was offline may only tell when it comes back. */
+void pf_watch_host(struct pf_watch *watch, const struct pf_host *host);
+
+/**
+ * pf_watch_guest - makes the programs follow a guest's placement; changes only what differs
+ *
+ * One slot for each leaf's role. Without a promise of CPUs or nodes it's all of them. The nodes of
+ * CPUs that were promised by name count as promised: a pin wins over the memory's place.
+ *
+ * Return: 0, or the first failure (no slot, no bucket free); the rest was done.
+ */
+int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
+		   const struct pf_actual *actual, struct pf_err *err);
+
+/* The guest has ended. Without a guest of that UUID: nothing. */
+void pf_watch_drop(struct pf_watch *watch, const char *uuid);
+
+/* Frees what pins hold for guests that ended while no agent ran: after the first full pass. */
+void pf_watch_sweep(struct pf_watch *watch);
+
+/* Makes the kernel's view of threads follow, when something changed since the last call. */
+int pf_watch_settle(struct pf_watch *watch, struct pf_err *err);
+
+/* Readable when records wait. */
+int pf_watch_fd(const struct pf_watch *watch);
+
+/* As pf_bpf_consume(). */
+int pf_watch_consume(struct pf_watch *watch, unsigned int *again_usec, struct pf_err *err);
+
+/* The sum over a guest's slots. Return: 0, -ENOENT when it isn't watched, or -errno. */
+int pf_watch_counters(struct pf_watch *watch, const char *uuid, struct pf_counters *out,
+		      struct pf_err *err);
+
+/* Record numbers that were never handed over, since the agent began. */
+uint64_t pf_watch_missing(const struct pf_watch *watch);
