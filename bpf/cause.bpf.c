@@ -192,6 +192,9 @@ int BPF_PROG(pf_knob_begin, struct kernfs_open_file *of, char *text)
 	__builtin_memcpy(act->knob, knob, sizeof(knob));
 	if (bpf_probe_read_kernel_str(act->text, sizeof(act->text), text) < 0)
 		act->text[0] = 0;
+	/* The thread is migrated in its new group before anything tells that it was moved. */
+	if (cause == PF_CAUSE_CGROUP_MOVE)
+		__sync_fetch_and_add(&policy.head.moving, 1);
 	return 0;
 }
 
@@ -225,6 +228,8 @@ int BPF_PROG(pf_knob_end, struct kernfs_open_file *of, char *text, __u64 bytes, 
 
 	if (!act)
 		return 0;
+	if (act->cause == PF_CAUSE_CGROUP_MOVE)
+		__sync_fetch_and_add(&policy.head.moving, -1);
 	/* A move is told by pf_attach, with the thread. */
 	if (ret > 0 && act->cause != PF_CAUSE_CGROUP_MOVE && !is_self())
 		tell_knob(act);
@@ -233,6 +238,40 @@ int BPF_PROG(pf_knob_end, struct kernfs_open_file *of, char *text, __u64 bytes, 
 }
 
 /* ---- groups ------------------------------------------------------------------------------ */
+
+/*
+ * Where pf_knob_begin is refused, the migration that came with the move has been taken for a
+ * stranger's. The thread sits outside and no stay is open: that was it.
+ */
+static __noinline int count_missed(struct task_struct *p, struct pf_thread *t, u64 cgid)
+{
+	u32 slot_plus_1 = slot_of_thread(t), cpu = p->thread_info.cpu, row = slot_plus_1 - 1;
+	u16 out = slot_plus_1 ? outside(slot_at(slot_plus_1), cpu) : 0;
+	struct pf_counters *c;
+	struct pf_record *r;
+
+	c = out && policy.head.live ? bpf_map_lookup_elem(&counters, &row) : NULL;
+	if (!c || __sync_val_compare_and_swap(&t->open_at, 0,
+					      open_since(p->se.sum_exec_runtime, out)))
+		return 0;
+	t->stay_ns = 0;
+	t->told = !is_self();
+	__sync_fetch_and_add(&c->escapes, 1);
+	__sync_fetch_and_add(&c->stays, 1);
+	if (out & PF_RF_OUT_NODE)
+		__sync_fetch_and_add(&c->remote, 1);
+	if (!t->told)
+		return 0;
+	r = told_by_current(PF_REC_ESCAPE, PF_CAUSE_CGROUP_MOVE, cgid, slot_plus_1);
+	if (!r)
+		return 0;
+	record_thread(r, p);
+	r->to_cpu = cpu;
+	r->to_node = node_of(cpu);
+	r->flags |= out | PF_RF_LEFT;
+	submit(r, slot_plus_1);
+	return 0;
+}
 
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(pf_attach, struct cgroup *to, const char *path, struct task_struct *p,
@@ -256,6 +295,8 @@ int BPF_PROG(pf_attach, struct cgroup *to, const char *path, struct task_struct 
 	else
 		policy.head.left = 1;
 	remember(t, PF_CAUSE_CGROUP_MOVE, true);
+	if (!slot_plus_1)
+		count_missed(p, t, cgid);
 	if (is_self())
 		return 0;
 	r = told_by_current(PF_REC_MOVED, PF_CAUSE_CGROUP_MOVE, cgid, told_slot);

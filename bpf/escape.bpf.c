@@ -40,15 +40,6 @@ struct pf_step {
 	u16 left; /* PF_RF_LEFT or 0 */
 };
 
-#define PF_OUT_BITS 2
-#define PF_OUT_MASK (PF_RF_OUT_CPU | PF_RF_OUT_NODE)
-_Static_assert(PF_OUT_MASK == (1 << PF_OUT_BITS) - 1, "a stay carries how it is outside");
-
-pf_inline u64 open_since(u64 sum_ns, u16 out)
-{
-	return out ? sum_ns << PF_OUT_BITS | out : 0;
-}
-
 /* Charges what ran since @open_at to the respects in which that was outside. Return: the ns. */
 pf_inline u64 charge(struct pf_counters *c, struct pf_thread *t, u64 open_at, u64 sum_ns)
 {
@@ -255,7 +246,7 @@ int BPF_PROG(pf_migrate, struct task_struct *p, int to)
 	u32 from;
 
 	if (!slot_plus_1)
-		return policy.head.left ? migrate_left(p, to, cgid) : 0;
+		return some_are_away() ? migrate_left(p, to, cgid) : 0;
 	from = p->thread_info.cpu;
 	slot = slot_at(slot_plus_1);
 	if (both_at_home(slot, from, to))
@@ -295,7 +286,7 @@ int BPF_PROG(pf_new_thread, struct task_struct *p)
 	if (not_ours(p))
 		return 0;
 	step.left = 0;
-	if (!slot_plus_1 && policy.head.left) {
+	if (!slot_plus_1 && some_are_away()) {
 		slot_plus_1 = inherited_slot();
 		step.left = PF_RF_LEFT;
 	}

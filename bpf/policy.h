@@ -66,6 +66,7 @@ struct pf_policy_head {
 	__u32 reserved0;
 	__s32 capability[PF_CAPABILITIES_MAX];	   /* 0 attached, -errno refused; by loader.c's list */
 	__u32 left __attribute__((aligned(64)));   /* guest threads may be in groups not in the table */
+	__u32 moving;				   /* writes to cgroup.procs or .threads under way */
 	__u32 wake __attribute__((aligned(64)));   /* enum pf_wake */
 	__u64 seq __attribute__((aligned(64)));	   /* last record's */
 	__u64 reserved1[7];

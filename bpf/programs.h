@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "bpf/kernel.h"
 
@@ -42,6 +43,10 @@ struct pf_thread {
 	u8 reserved[7];
 	struct pf_actor actor;
 };
+
+#define PF_OUT_BITS 2
+#define PF_OUT_MASK (PF_RF_OUT_CPU | PF_RF_OUT_NODE)
+_Static_assert(PF_OUT_MASK == (1 << PF_OUT_BITS) - 1, "a stay carries how it is outside");
 
 /* What the current task is doing to others: from a hook's entry to its exit. */
 struct pf_act {
@@ -115,6 +120,12 @@ extern struct pf_cpu_actors_map cpu_actors SEC(".maps");
 		asm volatile("" : "+r"(bounded_));                                                 \
 		bounded_ & ((limit) - 1);                                                          \
 	})
+
+/* The value of pf_thread.open_at for a stay that begins when @sum_ns have been run. */
+pf_inline u64 open_since(u64 sum_ns, u16 out)
+{
+	return out ? sum_ns << PF_OUT_BITS | out : 0;
+}
 
 pf_inline u64 group_of(struct task_struct *p)
 {
@@ -258,6 +269,15 @@ pf_inline void actor_is_current(struct pf_actor *actor)
 	actor->reserved = 0;
 	copy_comm(actor->comm, current);
 }
+
+/* Whether a thread in a group of no guest may be a guest's all the same: left and moving. */
+pf_inline bool some_are_away(void)
+{
+	return *(volatile u64 *)&policy.head.left;
+}
+_Static_assert(offsetof(struct pf_policy_head, moving) ==
+		       offsetof(struct pf_policy_head, left) + sizeof(u32),
+	       "left and moving are read at once");
 
 pf_inline bool is_self(void)
 {
