@@ -7,6 +7,7 @@ steps=0 missed=0
 
 say() { printf '\n== %s\n' "$*"; }
 show() { printf '$ %s\n' "$*"; "$@"; }
+show_write() { printf '$ echo %s > .../%s\n' "$2" "${1#*.scope/}"; write_knob "$1" "$2"; }
 
 # true_that WORDS EXPECTED COMMAND...: waits until the command prints that, by the kernel's word.
 true_that()
@@ -21,6 +22,12 @@ true_that()
 		sed 's/^/          /' /tmp/step.log
 		missed=$((missed + 1))
 	fi
+}
+
+# The binary of this tree, by the name that it is installed under.
+pinfold()
+{
+	"$PINFOLD" "$@"
 }
 
 agent_says()
@@ -38,7 +45,7 @@ lab_guest_start tests/lab/seed.xml || exit 1
 say "The agent starts, and finds what libvirt has promised"
 agent_start || exit 1
 true_that "every promise is held" held state seed
-show "$PINFOLD" status seed
+show pinfold status seed
 scope=$(lab_scope seed)
 unit=${scope%/libvirt}
 true_that "vCPU 0 may run on CPU 8 alone" 8 allowed "$(vcpu_tid seed 0)"
@@ -64,14 +71,14 @@ true_that "held" held state seed
 agent_says 1
 
 say "Somebody writes another CPU into vCPU 1's cpuset"
-show write_knob "$scope/vcpu1/cpuset.cpus" 2
+show_write "$scope/vcpu1/cpuset.cpus" 2
 true_that "it is 16 again" 16 cat "$scope/vcpu1/cpuset.cpus"
 true_that "and the thread is allowed there alone" 16 allowed "$(vcpu_tid seed 1)"
 true_that "held" held state seed
-agent_says 2
+agent_says 1
 
 say "Somebody writes the scope's weight, and systemd is reloaded"
-show write_knob "$unit/cpu.weight" 1
+show_write "$unit/cpu.weight" 1
 true_that "it is 2048 again" 2048 cat "$unit/cpu.weight"
 show systemctl daemon-reload
 true_that "and stays so" 2048 cat "$unit/cpu.weight"
@@ -91,7 +98,7 @@ agent_stop KILL
 true_that "vCPU 1 is where it was" 16 allowed "$(vcpu_tid seed 1)"
 agent_start || exit 1
 true_that "the plan is empty" 0 steps_planned
-show "$PINFOLD" status seed
+show pinfold status seed
 agent_stop
 
 printf '\n%d of %d steps came true\n' "$((steps - missed))" "$steps"

@@ -31,6 +31,7 @@ agent_start()
 	printf '%s\n' "${1:-${PF_CONFIG:-[agent]}}" > /tmp/pinfold.conf
 	"$PINFOLDD" --config /tmp/pinfold.conf >> "$AGENT_LOG" 2>&1 &
 	echo $! > /tmp/pinfoldd.pid
+	disown # so that bash does not report how it ended
 	wait_for 60 "$PINFOLD" status
 }
 
