@@ -204,7 +204,7 @@ test_a_dead_agent_leaves_everything_and_a_new_one_finds_nothing_to_do()
 	: > "$AGENT_LOG"
 	agent_start
 	held
-	! grep -E "write|move|set affinity|make" "$AGENT_LOG"
+	never grep -E "write|move|set affinity|make" "$AGENT_LOG"
 }
 
 test_once_holds_and_ends()

@@ -40,7 +40,7 @@ test_virsh_vcpupin_is_a_new_promise()
 	becomes_held
 	is 4-5 jq -r --argjson tid "$tid" '.guests[0].threads[] | select(.tid == $tid).cpus.desired' \
 		<<< "$("$PINFOLD" status gamma --json)"
-	! grep "gamma.*vcpu0/cpuset.cpus" "$AGENT_LOG"
+	never grep "gamma.*vcpu0/cpuset.cpus" "$AGENT_LOG"
 }
 
 test_virsh_emulatorpin_is_a_new_promise()

@@ -72,7 +72,7 @@ test_a_start_with_a_wrong_file_fails_once_with_status_78()
 {
 	systemctl stop pinfoldd
 	printf '[agent]\ninterval = soon\n' > /etc/pinfold/pinfold.conf
-	! systemctl start pinfoldd
+	never systemctl start pinfoldd
 	is 78 systemctl show -P ExecMainStatus pinfoldd
 	is 0 systemctl show -P NRestarts pinfoldd
 	journal_has "/etc/pinfold/pinfold.conf:2:"

@@ -138,6 +138,15 @@ guest()
 	lab_guest_start "$file"
 }
 
+# never COMMAND...: it must not succeed (bash's own ! does not stop a test).
+never()
+{
+	if "$@"; then
+		echo "$*: succeeded, and should not have"
+		return 1
+	fi
+}
+
 # refuses STATUS COMMAND...: it ends with that exit status.
 refuses()
 {
