@@ -376,9 +376,15 @@ static void a_child_group_inherits_the_promise(void **state)
 static void nothing_is_told_of_a_thread_at_home(void **state)
 {
 	(void)state;
-	sleep(3);
+	sleep(10);
 	assert_int_equal(how_many(PF_REC_ESCAPE), 0);
-	assert_int_equal(heard.count, 0);
+	/* NUMA balancing may bring its pages nearer; that is no act of anybody. */
+	for (size_t i = 0; i < heard.count; i++) {
+		print_message("# kind %u cause %u\n", heard.all[i].rec.kind,
+			      heard.all[i].rec.cause);
+		assert_int_equal(heard.all[i].rec.kind, PF_REC_PAGES);
+		assert_int_equal(heard.all[i].rec.cause, PF_CAUSE_NUMA_BALANCING);
+	}
 }
 
 static void spin_victim(void)
