@@ -5,6 +5,8 @@
 CONTRACT_SRC := tests/contract/kernel.c tests/contract/suite.c tests/contract/plans.c \
 	$(wildcard agent/base/*.c agent/model/*.c agent/apply/*.c cgroup/*.c)
 
+contract: $(B)/contract-kernel
+
 $(B)/contract-kernel: $(CONTRACT_SRC:%.c=$(B)/obj/%.o)
 	$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(call pkg_libs,libcgroup libsystemd jansson) \
 		-lpthread
