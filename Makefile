@@ -17,8 +17,9 @@ HARDEN_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 LIBS_COMMON := jansson
-LIBS_AGENT := libvirt libxml-2.0 libcgroup numa libsystemd libmicrohttpd inih libbpf
-LIBS_CLI := libcurl smartcols numa
+LIBS_AGENT := libvirt libxml-2.0 libcgroup numa libsystemd libmicrohttpd inih libbpf \
+	sqlite3 nettle
+LIBS_CLI := libcurl smartcols numa sqlite3 nettle
 LIBS_ALL := $(LIBS_COMMON) $(LIBS_AGENT) $(LIBS_CLI)
 
 # Asked of pkg-config once, and only when something is compiled: `make deps` and `make help`
@@ -36,7 +37,8 @@ LIB_DIRS := agent/base agent/model agent/source agent/desired agent/diff agent/a
 LIB_SRC := $(filter-out %.bpf.c,$(wildcard $(addsuffix /*.c,$(LIB_DIRS))))
 AGENT_SRC := $(wildcard agent/daemon/*.c)
 CLI_SRC := $(wildcard agent/cli/*.c)
-CLI_LIB_SRC := $(wildcard agent/base/*.c agent/model/*.c) agent/source/topology.c
+CLI_LIB_SRC := $(wildcard agent/base/*.c agent/model/*.c) agent/source/topology.c \
+	$(addprefix agent/audit/,anchor.c query.c row.c verify.c)
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c tests/contract/test_*.c)
 FAKE_SRC := $(wildcard tests/fake/*.c)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/san/%)

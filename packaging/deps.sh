@@ -6,7 +6,8 @@ set -euo pipefail
 
 build=(gcc make pkg-config clang llvm bpftool libc6-dev
 	libvirt-dev libcgroup-dev libnuma-dev libbpf-dev libsystemd-dev libjansson-dev
-	libxml2-dev libmicrohttpd-dev libcurl4-openssl-dev libinih-dev libsmartcols-dev)
+	libxml2-dev libmicrohttpd-dev libcurl4-openssl-dev libinih-dev libsmartcols-dev
+	libsqlite3-dev nettle-dev)
 tests=(libcmocka-dev shellcheck mandoc jq curl python3 libasan8 libubsan1)
 lab=(linux-image-amd64 qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients
 	libvirt-daemon-driver-qemu systemd systemd-container dbus busybox-static cpio xz-utils

@@ -15,6 +15,9 @@ const struct pf_command pf_commands[] = {
 	 pf_cmd_plan},
 	{"host", "", 0, 0, PF_OPTION_JSON | PF_OPTION_SYSROOT,
 	 "nodes, CPUs, memory, and who is promised which CPU", pf_cmd_host},
+	{"audit", "[verify]", 0, 1,
+	 PF_OPTION_JSON | PF_OPTION_ALL | PF_OPTION_FILTER | PF_OPTION_FOLLOW | PF_OPTION_FILE,
+	 "what happened to the guests, or whether the record is whole", pf_cmd_audit},
 	{"hold", "GUEST", 1, 1, 0, "hold a guest again after release", pf_cmd_hold},
 	{"release", "GUEST", 1, 1, 0, "let a guest go and put back what was found",
 	 pf_cmd_release},
@@ -22,7 +25,20 @@ const struct pf_command pf_commands[] = {
 	{},
 };
 
-enum { LONG_SOCKET = 256, LONG_COLOR, LONG_JSON, LONG_CHECK, LONG_ALL, LONG_SYSROOT };
+const char *const pf_cli_filter_keys[PF_CLI_FILTERS] = {"guest", "kind",  "cause", "action",
+							"since", "until", "last"};
+
+enum {
+	LONG_SOCKET = 256,
+	LONG_COLOR,
+	LONG_JSON,
+	LONG_CHECK,
+	LONG_ALL,
+	LONG_SYSROOT,
+	LONG_FOLLOW,
+	LONG_FILE,
+	LONG_FILTER, /* and those behind it: the filters, in their order */
+};
 
 static const struct option long_options[] = {
 	{"help", no_argument, NULL, 'h'},
@@ -33,11 +49,21 @@ static const struct option long_options[] = {
 	{"check", no_argument, NULL, LONG_CHECK},
 	{"all", no_argument, NULL, LONG_ALL},
 	{"sysroot", required_argument, NULL, LONG_SYSROOT},
+	{"follow", no_argument, NULL, LONG_FOLLOW},
+	{"file", required_argument, NULL, LONG_FILE},
+	{"guest", required_argument, NULL, LONG_FILTER},
+	{"kind", required_argument, NULL, LONG_FILTER + 1},
+	{"cause", required_argument, NULL, LONG_FILTER + 2},
+	{"action", required_argument, NULL, LONG_FILTER + 3},
+	{"since", required_argument, NULL, LONG_FILTER + 4},
+	{"until", required_argument, NULL, LONG_FILTER + 5},
+	{"lines", required_argument, NULL, 'n'},
 	{},
 };
 
 /* The names of enum pf_option's bits, lowest first. */
-static const char *const option_names[] = {"--json", "--check", "--all", "--sysroot"};
+static const char *const option_names[] = {"--json", "--check", "--all", "--sysroot",
+					   "a choice of events", "--follow", "--file"};
 
 const struct pf_command *pf_command_find(const char *name)
 {
@@ -87,6 +113,20 @@ static int take_option(int option, char **argv, struct pf_cli *cli, struct pf_er
 		cli->seen |= PF_OPTION_SYSROOT;
 		cli->sysroot = optarg;
 		return 0;
+	case LONG_FOLLOW:
+		cli->seen |= PF_OPTION_FOLLOW;
+		return 0;
+	case LONG_FILE:
+		cli->seen |= PF_OPTION_FILE;
+		cli->file = optarg;
+		return 0;
+	case 'n':
+		option = LONG_FILTER + PF_CLI_FILTERS - 1;
+		/* fallthrough */
+	case LONG_FILTER ... LONG_FILTER + PF_CLI_FILTERS - 1:
+		cli->seen |= PF_OPTION_FILTER;
+		cli->filters[option - LONG_FILTER] = optarg;
+		return 0;
 	case ':':
 		return pf_fail_plain(err, EINVAL, "%s wants a value", argv[optind - 1]);
 	default:
@@ -121,7 +161,7 @@ int pf_cli_parse(int argc, char **argv, struct pf_cli *out, struct pf_err *err)
 	int option;
 
 	optind = 0; /* glibc: begin anew, so that it can be called twice */
-	while ((option = getopt_long(argc, argv, ":hV", long_options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, ":hVn:", long_options, NULL)) >= 0) {
 		int r = take_option(option, argv, &cli, err);
 
 		if (r < 0)

@@ -22,6 +22,9 @@ enum pf_option {
 	PF_OPTION_CHECK = 1 << 1,
 	PF_OPTION_ALL = 1 << 2,
 	PF_OPTION_SYSROOT = 1 << 3,
+	PF_OPTION_FILTER = 1 << 4, /* --guest, --kind and their kin */
+	PF_OPTION_FOLLOW = 1 << 5,
+	PF_OPTION_FILE = 1 << 6,
 };
 
 enum pf_color_when {
@@ -30,9 +33,14 @@ enum pf_color_when {
 	PF_COLOR_NEVER,
 };
 
+/* The options that choose events, in the order of pf_cli_filter_keys. */
+#define PF_CLI_FILTERS 7
+
 struct pf_cli {
 	const char *socket;
 	const char *sysroot; /* NULL: this host */
+	const char *file;    /* NULL: the agent's */
+	const char *filters[PF_CLI_FILTERS]; /* NULL: not given */
 	enum pf_color_when color;
 	unsigned int seen; /* enum pf_option, those that a command may or may not take */
 	bool help;
@@ -51,6 +59,9 @@ struct pf_command {
 	const char *summary;
 	enum pf_exit (*run)(const struct pf_cli *cli);
 };
+
+/* Each filter option's key for pf_event_filter_set(). */
+extern const char *const pf_cli_filter_keys[PF_CLI_FILTERS];
 
 /* All commands, ending with a zeroed one. */
 extern const struct pf_command pf_commands[];
@@ -80,4 +91,5 @@ enum pf_exit pf_cmd_plan(const struct pf_cli *cli);
 enum pf_exit pf_cmd_host(const struct pf_cli *cli);
 enum pf_exit pf_cmd_hold(const struct pf_cli *cli);
 enum pf_exit pf_cmd_release(const struct pf_cli *cli);
+enum pf_exit pf_cmd_audit(const struct pf_cli *cli);
 enum pf_exit pf_cmd_help(const struct pf_cli *cli);

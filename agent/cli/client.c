@@ -54,7 +54,9 @@ static void set_options(CURL *curl, const char *socket, const char *url, bool po
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* a guest may be called ".." */
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, ANSWER_SECONDS);
+	/* Not for the whole of it: a long answer may come in pieces. */
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, ANSWER_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, reply);
 	if (!post)
@@ -88,8 +90,8 @@ static int refused(const struct pf_reply *reply, long status, struct pf_err *err
 	return pf_fail_plain(err, EREMOTEIO, "the agent answers with HTTP status %ld", status);
 }
 
-static int request(const char *socket, const char *url, bool post, struct pf_reply *out,
-		   struct pf_err *err)
+static int request(const char *socket, const char *url, bool post, bool may_be_empty,
+		   struct pf_reply *out, struct pf_err *err)
 {
 	PF_CLEANUP(pf_reply_clear) struct pf_reply reply = {};
 	PF_CLEANUP(cleanup_curl) CURL *curl = curl_easy_init();
@@ -103,7 +105,7 @@ static int request(const char *socket, const char *url, bool post, struct pf_rep
 	if (code != CURLE_OK)
 		return unreachable(curl, code, socket, err);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	if (status != 200 || !reply.body)
+	if (status != 200 || (!reply.body && !may_be_empty))
 		return refused(&reply, status, err);
 	*out = reply;
 	reply = (struct pf_reply){};
@@ -123,7 +125,7 @@ static int request_guest(const char *socket, const char *before, const char *gue
 		return pf_fail(err, ENOMEM, "ask %s", socket);
 	}
 	curl_free(escaped);
-	return request(socket, url, post, out, err);
+	return request(socket, url, post, false, out, err);
 }
 
 int pf_client_get(const char *socket, const char *what, const char *guest, struct pf_reply *out,
@@ -136,7 +138,44 @@ int pf_client_get(const char *socket, const char *what, const char *guest, struc
 		return request_guest(socket, before, guest, "", false, out, err);
 	}
 	snprintf(before, sizeof(before), URL "%.32s", what);
-	return request(socket, before, false, out, err);
+	return request(socket, before, false, false, out, err);
+}
+
+/* "?KEY=VALUE&KEY=VALUE" behind what @out has already. */
+static int put_arguments(FILE *out, const struct pf_argument *arguments)
+{
+	char mark = '?';
+
+	for (; arguments->key; arguments++) {
+		char *escaped;
+
+		if (!arguments->value)
+			continue;
+		escaped = curl_easy_escape(NULL, arguments->value, 0);
+		if (!escaped)
+			return -ENOMEM;
+		fprintf(out, "%c%s=%s", mark, arguments->key, escaped);
+		curl_free(escaped);
+		mark = '&';
+	}
+	return 0;
+}
+
+int pf_client_query(const char *socket, const char *what, const struct pf_argument *arguments,
+		    struct pf_reply *out, struct pf_err *err)
+{
+	pf_auto_free char *url = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&url, &size);
+	int r;
+
+	if (!stream)
+		return pf_fail(err, ENOMEM, "ask %s", socket);
+	fprintf(stream, URL "%.32s", what);
+	r = put_arguments(stream, arguments);
+	if (fclose(stream) != 0 || r < 0)
+		return pf_fail(err, ENOMEM, "ask %s", socket);
+	return request(socket, url, false, true, out, err);
 }
 
 int pf_client_post(const char *socket, const char *guest, const char *verb, struct pf_reply *out,

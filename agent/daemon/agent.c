@@ -7,6 +7,7 @@
 
 #include "agent/base/file.h"
 #include "agent/base/log.h"
+#include "agent/daemon/report.h"
 #include "agent/source/config_file.h"
 #include "agent/source/topology.h"
 
@@ -62,6 +63,8 @@ int pf_agent_open(struct pf_agent *agent, struct pf_err *err)
 	if (!r)
 		r = open_apply(agent, err);
 	if (!r)
+		r = pf_report_open(agent, err);
+	if (!r)
 		r = pf_libvirt_start(&agent->config, &agent->libvirt, err);
 	return r;
 }
@@ -74,6 +77,7 @@ void pf_agent_close(struct pf_agent *agent)
 		pf_held_clear(&agent->held[i]);
 	free(agent->held);
 	pf_guests_clear(&agent->guests);
+	pf_report_close(agent);
 	pf_unit_bus_free(&agent->bus);
 	pf_ledger_free(&agent->ledger);
 	pf_cgroup_free(&agent->cgroup);

@@ -18,6 +18,8 @@
 #include "agent/source/libvirt.h"
 #include "cgroup/cgroup.h"
 
+struct pf_audit;
+
 struct pf_agent {
 	struct pf_config config;
 	const char *config_path;
@@ -30,6 +32,8 @@ struct pf_agent {
 	struct pf_apply apply;
 	struct pf_libvirt *libvirt;
 	struct pf_api *api;
+	struct pf_audit *audit;  /* the record; daemon/report.h adds to it */
+	char audit_problem[512]; /* of the record, as the log has it */
 
 	sd_event *event;
 	sd_event_source *interval; /* the next full pass */

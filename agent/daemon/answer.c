@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent/audit/query.h"
 #include "agent/base/cleanup.h"
 #include "agent/daemon/agent.h"
 #include "agent/daemon/reconcile.h"
+#include "agent/daemon/report.h"
 #include "agent/daemon/tell.h"
 #include "agent/model/wire.h"
 #include "agent/source/topology.h"
@@ -119,6 +121,8 @@ static int answer_hold(void *ctx, const char *name, char **body, struct pf_err *
 	if (!r)
 		r = pf_reconcile_hold(agent, held, err);
 	if (!r)
+		pf_report_policy(agent, held, PF_EVENT_OPERATOR, "held again");
+	if (!r)
 		r = find(agent, name, &held, err);
 	return r ?: answer_guest(agent, held, body, err);
 }
@@ -132,7 +136,39 @@ static int answer_release(void *ctx, const char *name, char **body, struct pf_er
 	r = find(agent, name, &held, err);
 	if (!r)
 		r = pf_reconcile_release(agent, held, err);
+	if (!r)
+		pf_report_policy(agent, held, PF_EVENT_OPERATOR, "released");
 	return r ?: answer_guest(agent, held, body, err);
+}
+
+static ssize_t read_lines(void *ctx, char *buf, size_t size)
+{
+	return pf_audit_lines_read(ctx, buf, size);
+}
+
+static void close_lines(void *ctx)
+{
+	pf_audit_lines_clear(ctx);
+	free(ctx);
+}
+
+static int answer_audit(void *ctx, const struct pf_event_filter *filter, struct pf_api_stream *out,
+			struct pf_err *err)
+{
+	struct pf_audit_lines *lines = calloc(1, sizeof(*lines));
+	struct pf_agent *agent = ctx;
+	int r;
+
+	if (!lines)
+		return pf_fail(err, ENOMEM, "read the record");
+	r = pf_audit_reader_open(agent->config.audit_path, filter, &lines->reader, err);
+	if (r < 0) {
+		free(lines);
+		/* 404 would say that there is no such path in the API. */
+		return r == -ENOENT ? -EAGAIN : r;
+	}
+	*out = (struct pf_api_stream){read_lines, close_lines, lines};
+	return 0;
 }
 
 const struct pf_api_ops pf_answer_ops = {
@@ -141,4 +177,5 @@ const struct pf_api_ops pf_answer_ops = {
 	.host = answer_host,
 	.hold = answer_hold,
 	.release = answer_release,
+	.audit = answer_audit,
 };

@@ -9,10 +9,12 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "agent/audit/store.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
 #include "agent/daemon/answer.h"
 #include "agent/daemon/reconcile.h"
+#include "agent/daemon/report.h"
 #include "agent/daemon/tell.h"
 #include "agent/source/config_file.h"
 
@@ -45,6 +47,13 @@ static int on_time(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
+static int on_record_news(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+	(void)source, (void)fd, (void)events;
+	pf_report_news(ctx);
+	return 0;
+}
+
 static bool same(const char *a, const char *b)
 {
 	return strcmp(a, b) == 0;
@@ -55,7 +64,8 @@ static bool needs_restart(const struct pf_config *old, const struct pf_config *n
 {
 	return !same(old->uri, new->uri) || !same(old->libvirt_state_dir, new->libvirt_state_dir) ||
 	       !same(old->state_dir, new->state_dir) || !same(old->socket, new->socket) ||
-	       !same(old->socket_group, new->socket_group) || old->others_read != new->others_read;
+	       !same(old->socket_group, new->socket_group) || old->others_read != new->others_read ||
+	       !same(old->audit_path, new->audit_path);
 }
 
 static void reload(struct pf_agent *agent)
@@ -65,6 +75,8 @@ static void reload(struct pf_agent *agent)
 
 	if (pf_config_load(agent->config_path, agent->config_must_exist, &config, &err) < 0) {
 		pf_log(LOG_ERR, "configuration not reloaded, the one in force stays: %s", err.text);
+		pf_report_agent(agent, PF_EVENT_OPERATOR, "configuration not reloaded: %s",
+				err.text);
 		return;
 	}
 	if (needs_restart(&agent->config, &config))
@@ -77,9 +89,14 @@ static void reload(struct pf_agent *agent)
 	agent->config.interval_usec = config.interval_usec;
 	agent->config.libvirt_timeout_usec = config.libvirt_timeout_usec;
 	agent->config.log_level = config.log_level;
+	agent->config.audit_max_age_usec = config.audit_max_age_usec;
+	agent->config.audit_max_size_bytes = config.audit_max_size_bytes;
+	agent->config.audit_journal = config.audit_journal;
+	pf_report_configure(agent);
 	pf_log_set_level(config.log_level);
 	pf_config_clear(&config);
 	pf_log(LOG_INFO, "configuration reloaded");
+	pf_report_agent(agent, PF_EVENT_OPERATOR, "configuration reloaded: %s", agent->config_path);
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
@@ -98,8 +115,10 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 {
 	struct pf_agent *agent = ctx;
 
-	(void)source, (void)info;
+	(void)source;
 	sd_notify(0, "STOPPING=1");
+	pf_report_agent(agent, PF_EVENT_STOP, "pinfoldd %s stops by signal %u from process %u",
+			PF_VERSION, info->ssi_signo, info->ssi_pid);
 	return sd_event_exit(agent->event, 0);
 }
 
@@ -120,6 +139,9 @@ static int add_sources(struct pf_agent *agent)
 
 	r = sd_event_add_io(agent->event, NULL, pf_libvirt_fd(agent->libvirt), POLLIN, on_snapshot,
 			    agent);
+	if (r >= 0)
+		r = sd_event_add_io(agent->event, NULL, pf_audit_fd(agent->audit), EPOLLIN,
+				    on_record_news, agent);
 	if (r >= 0)
 		r = sd_event_add_time_relative(agent->event, &agent->interval, CLOCK_MONOTONIC,
 					       agent->config.interval_usec, 0, on_time, agent);
@@ -152,6 +174,8 @@ int pf_loop_run(struct pf_agent *agent, struct pf_err *err)
 		return r;
 	pf_log(LOG_INFO, "pinfoldd %s: ready, mode %s", PF_VERSION,
 	       pf_mode_name(agent->config.mode));
+	pf_report_agent(agent, PF_EVENT_START, "pinfoldd %s, mode %s", PF_VERSION,
+			pf_mode_name(agent->config.mode));
 	sd_notify(0, "READY=1");
 	r = sd_event_loop(agent->event);
 	return r < 0 ? pf_fail(err, r, "run the event loop") : 0;

@@ -9,6 +9,7 @@
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
 #include "agent/daemon/pass.h"
+#include "agent/daemon/report.h"
 #include "agent/daemon/tell.h"
 #include "agent/source/topology.h"
 
@@ -100,6 +101,7 @@ static void take_snapshot(struct pf_agent *agent)
 
 	if (!pf_libvirt_take(agent->libvirt, &guests, &answered))
 		return;
+	pf_report_promises(agent, &agent->guests, &guests);
 	pf_guests_clear(&agent->guests);
 	agent->guests = guests;
 	agent->answered = answered;
@@ -198,6 +200,7 @@ static void carry_out(struct pf_agent *agent, struct pf_held *held)
 		if (outcomes[i].result == PF_OUTCOME_FAILED)
 			keep_failure(held, &outcomes[i]);
 	pf_tell_outcomes(held, outcomes, count);
+	pf_report_outcomes(agent, held, outcomes, count);
 	if (guest)
 		look_at(agent, held, guest);
 	pf_held_tried(held, !held->plan.count, pf_now_usec());

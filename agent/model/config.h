@@ -8,6 +8,7 @@
 #include "agent/model/policy.h"
 
 #define PF_CONFIG_PATH "/etc/pinfold/pinfold.conf"
+#define PF_AUDIT_PATH "/var/lib/pinfold/audit.db"
 
 struct pf_config {
 	/* [defaults]: what a guest gets unless its metadata says otherwise */
@@ -19,6 +20,7 @@ struct pf_config {
 	/* [agent] */
 	uint64_t interval_usec; /* a full pass at least this often; 2 s */
 	char *state_dir;	/* /run/pinfold: what was found before the first change */
+	char *pin_path;		/* /sys/fs/bpf/pinfold: where eBPF programs live on without us */
 	int log_level;		/* syslog(3) level; info */
 
 	/* [libvirt] */
@@ -30,6 +32,12 @@ struct pf_config {
 	char *socket;	    /* /run/pinfold/api.sock */
 	char *socket_group; /* pinfold: who, beside root, may change */
 	bool others_read;   /* no: others may not even read */
+
+	/* [audit] */
+	char *audit_path;	       /* /var/lib/pinfold/audit.db */
+	uint64_t audit_max_age_usec;   /* 90 days; 0: kept for ever */
+	uint64_t audit_max_size_bytes; /* 1 GiB */
+	bool audit_journal;	       /* yes: every event goes to the journal too */
 };
 
 /* All defaults, owned by @config. Return: 0 or -ENOMEM. */

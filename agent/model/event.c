@@ -11,7 +11,8 @@ static const char *const causes[] = {
 	"unknown",    "affinity",       "cpuset",   "cgroup-move",   "cpu-offline",
 	"cpu-online", "numa-balancing", "fallback", "weight",        "quota",
 	"control",    "scheduler",      "syscall",  "kernel-memory", "libvirt",
-	"operator",   "start",          "stop",     "lost",
+	"operator",   "start",          "stop",     "lost",          "retention",
+	"damage",
 };
 static const char *const actions[] = {"observed", "repaired", "refused", "failed"};
 

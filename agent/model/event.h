@@ -42,6 +42,8 @@ enum pf_event_cause {
 	PF_EVENT_START,
 	PF_EVENT_STOP,
 	PF_EVENT_LOST, /* events that were not recorded; detail says how many and why */
+	PF_EVENT_RETENTION, /* the oldest events were removed, by age or size */
+	PF_EVENT_DAMAGE,    /* the record could not be read; it was set aside and a new one begun */
 };
 
 enum pf_event_action {

@@ -11,6 +11,7 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/model/promised.h"
+#include "agent/model/wire_text.h"
 
 static void cleanup_json(json_t **json)
 {
@@ -36,45 +37,6 @@ static const char *const severities[] = {
 	[PF_FINDING_NOTE] = "note",
 	[PF_FINDING_IMPOSSIBLE] = "impossible",
 };
-
-/*
- * Length of the UTF-8 character at @s, 0 where there is none (RFC 3629: no overlong forms, no
- * surrogates, nothing beyond U+10FFFF).
- */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
-		   : s[0] < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return len;
-}
-
-/* @text as a JSON string whatever its bytes, null for NULL. Return: NULL when out of memory. */
-static json_t *make_text(const char *text)
-{
-	pf_auto_free char *clean = NULL;
-	size_t len = 0;
-
-	if (!text)
-		return json_null();
-	clean = malloc(strlen(text) * 3 + 1);
-	if (!clean)
-		return NULL;
-	for (const unsigned char *s = (const unsigned char *)text; *s;) {
-		size_t n = utf8_length(s);
-
-		memcpy(clean + len, n ? (const char *)s : "\xef\xbf\xbd", n ?: 3);
-		len += n ?: 3;
-		s += n ?: 1;
-	}
-	return json_stringn(clean, len);
-}
 
 static json_t *make_set(const struct pf_set *set)
 {
@@ -105,9 +67,9 @@ static json_t *make_thread(const struct pf_thread_status *thread)
 {
 	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
 			 "tid", (int)thread->tid,
-			 "comm", make_text(thread->comm),
+			 "comm", pf_wire_text(thread->comm),
 			 "role", make_role(thread->role),
-			 "cgroup", make_text(thread->cgroup),
+			 "cgroup", pf_wire_text(thread->cgroup),
 			 "cpus", make_desired(&thread->cpus_desired, &thread->cpus_actual),
 			 "nodes", make_desired(&thread->nodes_desired, &thread->nodes_actual),
 			 "on_cpu", make_known(thread->on_cpu),
@@ -118,10 +80,10 @@ static json_t *make_thread(const struct pf_thread_status *thread)
 static json_t *make_knob(const struct pf_knob_status *knob)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:s}",
-			 "group", make_text(knob->group),
-			 "knob", make_text(knob->knob),
-			 "desired", make_text(knob->desired),
-			 "actual", make_text(knob->actual),
+			 "group", pf_wire_text(knob->group),
+			 "knob", pf_wire_text(knob->knob),
+			 "desired", pf_wire_text(knob->desired),
+			 "actual", pf_wire_text(knob->actual),
 			 "state", pf_state_name(knob->state));
 }
 
@@ -137,7 +99,7 @@ static json_t *make_cell(const struct pf_cell *cell)
 static json_t *make_finding(const struct pf_finding *finding)
 {
 	return json_pack("{s:s, s:o}", "severity", severities[finding->severity], "text",
-			 make_text(finding->text));
+			 pf_wire_text(finding->text));
 }
 
 /* An array with make(&items[i]) for each; NULL when out of memory. */
@@ -155,15 +117,15 @@ static json_t *make_finding(const struct pf_finding *finding)
 static json_t *make_guest(const struct pf_guest_status *guest)
 {
 	return json_pack("{s:o, s:o, s:i, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o}",
-			 "uuid", make_text(guest->uuid),
-			 "name", make_text(guest->name ?: ""),
+			 "uuid", pf_wire_text(guest->uuid),
+			 "name", pf_wire_text(guest->name ?: ""),
 			 "pid", (int)guest->pid,
 			 "source", sources[guest->source],
 			 "mode", pf_mode_name(guest->mode),
 			 "isolation", pf_isolation_name(guest->isolation),
 			 "released", guest->released,
 			 "state", pf_state_name(guest->state),
-			 "reason", make_text(guest->reason),
+			 "reason", pf_wire_text(guest->reason),
 			 "threads", make_array(guest->threads, guest->thread_count, make_thread),
 			 "knobs", make_array(guest->knobs, guest->knob_count, make_knob),
 			 "memory", make_array(guest->cells, guest->cell_count, make_cell),
@@ -178,7 +140,7 @@ static json_t *make_capabilities(const struct pf_status *status)
 	for (size_t i = 0; object && i < status->capability_count; i++) {
 		const struct pf_capability *capability = &status->capabilities[i];
 		json_t *value = json_pack("{s:b, s:o}", "available", capability->available,
-					  "reason", make_text(capability->reason));
+					  "reason", pf_wire_text(capability->reason));
 
 		if (json_object_set_new(object, capability->name, value) < 0) {
 			json_decref(object);
@@ -191,11 +153,11 @@ static json_t *make_capabilities(const struct pf_status *status)
 static json_t *make_status_host(const struct pf_status *status)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}",
-			 "hostname", make_text(status->hostname),
-			 "kernel", make_text(status->kernel),
+			 "hostname", pf_wire_text(status->hostname),
+			 "kernel", pf_wire_text(status->kernel),
 			 "cpus_online", make_set(&status->cpus_online),
 			 "nodes_online", make_set(&status->nodes_online),
-			 "agent_version", make_text(status->agent_version));
+			 "agent_version", pf_wire_text(status->agent_version));
 }
 
 /* Consumes @json, which may be NULL: then something in it found no memory. */
@@ -214,7 +176,7 @@ int pf_wire_encode_status(const struct pf_status *status, char **out)
 {
 	return dump(json_pack("{s:o, s:o, s:o, s:o}",
 			      "host", make_status_host(status),
-			      "libvirt", make_text(status->libvirt),
+			      "libvirt", pf_wire_text(status->libvirt),
 			      "capabilities", make_capabilities(status),
 			      "guests",
 			      make_array(status->guests, status->guest_count, make_guest)),
@@ -224,7 +186,7 @@ int pf_wire_encode_status(const struct pf_status *status, char **out)
 /* A key that does not belong to that kind of step is left out: @value NULL sets nothing. */
 static int set_known(json_t *object, const char *key, const char *value)
 {
-	return value ? json_object_set_new(object, key, make_text(value)) : 0;
+	return value ? json_object_set_new(object, key, pf_wire_text(value)) : 0;
 }
 
 static int set_step_texts(json_t *object, const struct pf_step *step)
@@ -262,8 +224,8 @@ static json_t *make_plan(const struct pf_plan *plan)
 {
 	return json_pack("{s:{s:o, s:o}, s:o}",
 			 "guest",
-			 "uuid", make_text(plan->uuid),
-			 "name", make_text(plan->name ?: ""),
+			 "uuid", pf_wire_text(plan->uuid),
+			 "name", pf_wire_text(plan->name ?: ""),
 			 "steps", make_array(plan->steps, plan->count, make_step));
 }
 
@@ -275,7 +237,7 @@ int pf_wire_encode_plans(const struct pf_plan *plans, size_t count, char **out)
 
 int pf_wire_encode_error(const char *text, char **out)
 {
-	return dump(json_pack("{s:o}", "error", make_text(text)), JSON_COMPACT, out);
+	return dump(json_pack("{s:o}", "error", pf_wire_text(text)), JSON_COMPACT, out);
 }
 
 static json_t *make_hugepages(const struct pf_host_hugepages *pages)
@@ -357,8 +319,8 @@ static json_t *make_promised_to(const struct pf_status *status, unsigned int cpu
 			json_decref(roles);
 			continue;
 		}
-		entry = json_pack("{s:o, s:o, s:o}", "uuid", make_text(guest->uuid), "name",
-				  make_text(guest->name ?: ""), "roles", roles);
+		entry = json_pack("{s:o, s:o, s:o}", "uuid", pf_wire_text(guest->uuid), "name",
+				  pf_wire_text(guest->name ?: ""), "roles", roles);
 		if (json_array_append_new(array, entry) < 0)
 			return NULL;
 	}
@@ -399,8 +361,8 @@ static json_t *make_cpus(const struct pf_host *host, const struct pf_status *sta
 int pf_wire_encode_host(const struct pf_host *host, const struct pf_status *status, char **out)
 {
 	return dump(json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			      "hostname", make_text(host->hostname),
-			      "kernel", make_text(host->kernel),
+			      "hostname", pf_wire_text(host->hostname),
+			      "kernel", pf_wire_text(host->kernel),
 			      "cpus_possible", make_set(&host->cpus_possible),
 			      "cpus_present", make_set(&host->cpus_present),
 			      "cpus_online", make_set(&host->cpus_online),
@@ -476,15 +438,11 @@ static int copy_fixed(const json_t *object, const char *key, char *out, size_t s
 		      struct pf_err *err)
 {
 	const char *text;
-	size_t len = 0;
 	int r = get_string(object, key, &text, err);
 
 	if (r < 0)
 		return r;
-	while (text[len] && len + utf8_length((const unsigned char *)text + len) < size)
-		len += utf8_length((const unsigned char *)text + len);
-	memcpy(out, text, len);
-	out[len] = '\0';
+	pf_wire_cut(text, out, size);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "agent/base/cleanup.h"
 #include "agent/model/wire.h"
@@ -17,6 +18,7 @@
 #define SILENCE_SECONDS 10
 #define MEMORY_PER_CONNECTION (32 * 1024) /* request line and headers of one client */
 #define BODY_MAX 4096			  /* of a POST; none of ours has one */
+#define STREAM_BLOCK (16 * 1024)	  /* of a long answer, made at one go */
 
 struct pf_api {
 	struct pf_listener listener;
@@ -130,6 +132,89 @@ static const char *forbidden(struct pf_api *api, struct MHD_Connection *connecti
 	return NULL;
 }
 
+/* ---- GET /v1/audit ------------------------------------------------------------------------ */
+
+static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max)
+{
+	const struct pf_api_stream *stream = cls;
+	ssize_t n = stream->read(stream->ctx, buf, max);
+
+	(void)pos;
+	return n > 0 ? n : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void close_stream(void *cls)
+{
+	struct pf_api_stream *stream = cls;
+
+	stream->close(stream->ctx);
+	free(stream);
+}
+
+/* Takes @stream over. It is asked for its next piece when the client has taken the last one. */
+static enum MHD_Result answer_stream(struct MHD_Connection *connection,
+				     const struct pf_api_stream *stream)
+{
+	struct pf_api_stream *copy = malloc(sizeof(*copy));
+	struct MHD_Response *response = NULL;
+	enum MHD_Result result;
+
+	if (copy) {
+		*copy = *stream;
+		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+							     read_stream, copy, close_stream);
+	}
+	if (!response) {
+		stream->close(stream->ctx);
+		free(copy);
+		return MHD_NO;
+	}
+	MHD_add_response_header(response, "Content-Type", "application/jsonl");
+	MHD_add_response_header(response, "Cache-Control", "no-store");
+	result = MHD_queue_response(connection, 200, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+struct filter_reading {
+	struct pf_event_filter filter;
+	struct pf_err err;
+	uint64_t now_ns;
+	int result;
+};
+
+static enum MHD_Result take_argument(void *cls, enum MHD_ValueKind kind, const char *key,
+				     const char *value)
+{
+	struct filter_reading *reading = cls;
+
+	(void)kind;
+	reading->result = pf_event_filter_set(&reading->filter, key, value ?: "", reading->now_ns,
+					      &reading->err);
+	return reading->result < 0 ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result call_audit(struct pf_api *api, struct MHD_Connection *connection)
+{
+	struct filter_reading reading = {};
+	struct pf_api_stream stream = {};
+	struct timespec now;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	reading.now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_argument, &reading);
+	r = reading.result;
+	if (!r)
+		r = api->ops->audit(api->ctx, &reading.filter, &stream, &reading.err);
+	pf_event_filter_clear(&reading.filter);
+	if (r < 0)
+		return refuse(connection, pf_route_status(r), reading.err.text, NULL);
+	return answer_stream(connection, &stream);
+}
+
+/* ---- all others --------------------------------------------------------------------------- */
+
 static enum MHD_Result call(struct pf_api *api, struct MHD_Connection *connection,
 			    const struct pf_route *route)
 {
@@ -138,6 +223,8 @@ static enum MHD_Result call(struct pf_api *api, struct MHD_Connection *connectio
 	char *body = NULL;
 	int r;
 
+	if (route->kind == PF_ROUTE_AUDIT)
+		return call_audit(api, connection);
 	if (!pf_route_changes(route->kind))
 		guest = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "guest");
 	if (guest && !*guest)

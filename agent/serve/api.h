@@ -8,11 +8,23 @@
  */
 #pragma once
 
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "agent/base/err.h"
 #include "agent/model/config.h"
+#include "agent/model/event_filter.h"
 #include "agent/serve/peer.h"
+
+/*
+ * An answer that comes in pieces, for what may be long. Called from the loop: neither may block.
+ */
+struct pf_api_stream {
+	/* Return: bytes put into @buf, at least one of @size; -ENODATA at the end. */
+	ssize_t (*read)(void *ctx, char *buf, size_t size);
+	void (*close)(void *ctx); /* always called, also when the client went away */
+	void *ctx;
+};
 
 /*
  * What the agent answers. @guest is a name or UUID as the client wrote it, NULL for all. On
@@ -26,6 +38,9 @@ struct pf_api_ops {
 	int (*host)(void *ctx, char **body, struct pf_err *err);
 	int (*hold)(void *ctx, const char *guest, char **body, struct pf_err *err);
 	int (*release)(void *ctx, const char *guest, char **body, struct pf_err *err);
+	/* @filter: as asked; not kept. @out: on success, JSON lines. */
+	int (*audit)(void *ctx, const struct pf_event_filter *filter, struct pf_api_stream *out,
+		     struct pf_err *err);
 };
 
 struct pf_api;
@@ -35,7 +50,7 @@ struct pf_api;
  * @config: socket, socket_group and others_read count; not kept. A group that does not exist is
  *	no error: then only root may connect (or everyone reads, with others_read)
  * @event: referenced for as long as the API lives
- * @ops: all five; kept by pointer, with @ctx handed to each
+ * @ops: all of them; kept by pointer, with @ctx handed to each
  *
  * Return: 0, or -errno as of pf_listener_open() with words.
  */

@@ -14,6 +14,7 @@ static const struct {
 	{"/v1/status", PF_ROUTE_STATUS},
 	{"/v1/plan", PF_ROUTE_PLAN},
 	{"/v1/host", PF_ROUTE_HOST},
+	{"/v1/audit", PF_ROUTE_AUDIT},
 };
 
 static enum pf_route_kind verb_kind(const char *verb)
@@ -65,6 +66,7 @@ int pf_route_call(enum pf_route_kind kind, const struct pf_api_ops *ops, void *c
 		return ops->hold(ctx, guest, body, err);
 	case PF_ROUTE_RELEASE:
 		return ops->release(ctx, guest, body, err);
+	case PF_ROUTE_AUDIT:
 	case PF_ROUTE_NONE:
 		break;
 	}

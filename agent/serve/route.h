@@ -13,6 +13,7 @@ enum pf_route_kind {
 	PF_ROUTE_HOST,
 	PF_ROUTE_HOLD,
 	PF_ROUTE_RELEASE,
+	PF_ROUTE_AUDIT, /* answered by a stream: not for pf_route_call() */
 };
 
 struct pf_route {

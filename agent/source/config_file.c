@@ -129,6 +129,35 @@ int pf_time_parse(const char *text, uint64_t *out)
 	return 0;
 }
 
+/* ---- size ------------------------------------------------------------------------------- */
+
+int pf_size_parse(const char *text, uint64_t *out)
+{
+	static const char suffixes[] = "KMGT"; /* of 1024, as systemd's */
+	unsigned long long size;
+	const char *suffix;
+	unsigned int shift;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	errno = 0;
+	size = strtoull(text, &end, 10);
+	if (errno)
+		return -ERANGE;
+	if (*end) {
+		suffix = strchr(suffixes, *end);
+		if (!suffix || end[1])
+			return -EINVAL;
+		shift = 10 * (unsigned int)(suffix - suffixes + 1);
+		if (size > UINT64_MAX >> shift)
+			return -ERANGE;
+		size <<= shift;
+	}
+	*out = size;
+	return 0;
+}
+
 /* ---- the keys --------------------------------------------------------------------------- */
 
 /* A setter says in @why what is allowed, and returns false, when it does not take @value. */
@@ -223,6 +252,11 @@ static bool set_agent_state_dir(struct pf_config *config, const char *value, cha
 	return set_path(&config->state_dir, value, why);
 }
 
+static bool set_pin_path(struct pf_config *config, const char *value, char why[WHY_MAX])
+{
+	return set_path(&config->pin_path, value, why);
+}
+
 static bool set_libvirt_state_dir(struct pf_config *config, const char *value, char why[WHY_MAX])
 {
 	return set_path(&config->libvirt_state_dir, value, why);
@@ -251,18 +285,54 @@ static bool set_group(struct pf_config *config, const char *value, char why[WHY_
 	return set_text(&config->socket_group, value, why);
 }
 
-static bool set_others_read(struct pf_config *config, const char *value, char why[WHY_MAX])
+static bool set_bool(bool *field, const char *value, char why[WHY_MAX])
 {
 	static const char *const yes[] = {"1", "yes", "y", "true", "t", "on"};
 	static const char *const no[] = {"0", "no", "n", "false", "f", "off"};
 
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
 		if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
-			config->others_read = strcasecmp(value, yes[i]) == 0;
+			*field = strcasecmp(value, yes[i]) == 0;
 			return true;
 		}
 	}
 	return refuse(why, "yes or no");
+}
+
+static bool set_others_read(struct pf_config *config, const char *value, char why[WHY_MAX])
+{
+	return set_bool(&config->others_read, value, why);
+}
+
+static bool set_audit_path(struct pf_config *config, const char *value, char why[WHY_MAX])
+{
+	return set_path(&config->audit_path, value, why);
+}
+
+static bool set_max_age(struct pf_config *config, const char *value, char why[WHY_MAX])
+{
+	if (strcmp(value, "0") == 0) {
+		config->audit_max_age_usec = 0;
+		return true;
+	}
+	return time_between(value, 60 * USEC_PER_SEC, UINT64_C(36500) * 86400 * USEC_PER_SEC,
+			    &config->audit_max_age_usec) ||
+	       refuse(why, "a time from 1min to 36500d, such as 90d, or 0 to keep all");
+}
+
+static bool set_max_size(struct pf_config *config, const char *value, char why[WHY_MAX])
+{
+	uint64_t size;
+
+	if (pf_size_parse(value, &size) < 0 || size < (1 << 20))
+		return refuse(why, "a size of at least 1M, such as 500M or 1G");
+	config->audit_max_size_bytes = size;
+	return true;
+}
+
+static bool set_journal(struct pf_config *config, const char *value, char why[WHY_MAX])
+{
+	return set_bool(&config->audit_journal, value, why);
 }
 
 static const struct key {
@@ -276,6 +346,7 @@ static const struct key {
 	{"defaults", "shares-scale", set_shares_scale},
 	{"agent", "interval", set_interval},
 	{"agent", "state-dir", set_agent_state_dir},
+	{"agent", "pin-path", set_pin_path},
 	{"agent", "log-level", set_log_level},
 	{"libvirt", "uri", set_uri},
 	{"libvirt", "state-dir", set_libvirt_state_dir},
@@ -283,6 +354,10 @@ static const struct key {
 	{"api", "socket", set_socket},
 	{"api", "group", set_group},
 	{"api", "others-read", set_others_read},
+	{"audit", "path", set_audit_path},
+	{"audit", "max-age", set_max_age},
+	{"audit", "max-size", set_max_size},
+	{"audit", "journal", set_journal},
 };
 
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))

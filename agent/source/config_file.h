@@ -32,3 +32,12 @@ int pf_config_load(const char *path, bool must_exist, struct pf_config *out, str
  * Return: 0, -EINVAL, or -ERANGE beyond what microseconds in 64 bits hold.
  */
 int pf_time_parse(const char *text, uint64_t *out);
+
+/**
+ * pf_size_parse - reads a size in bytes as systemd's configuration writes it
+ * @text: "1048576", "500M", "1G": K, M, G and T are powers of 1024
+ * @out: untouched on failure
+ *
+ * Return: 0, -EINVAL, or -ERANGE beyond 64 bits.
+ */
+int pf_size_parse(const char *text, uint64_t *out);

@@ -17,7 +17,7 @@ declare -A may=(
 	[agent/audit]="agent/base agent/model"
 	[agent/serve]="agent/base agent/model"
 	[agent/daemon]="agent/base agent/model agent/source agent/desired agent/diff agent/apply agent/observe agent/audit agent/serve cgroup bpf"
-	[agent/cli]="agent/base agent/model agent/source"
+	[agent/cli]="agent/base agent/model agent/source agent/audit"
 	[cgroup]="agent/base"
 	[bpf]="agent/base"
 )
@@ -27,6 +27,7 @@ declare -A owner=(
 	['numaif.h']='agent/source/topology.c'
 	['libvirt/']='agent/source/libvirt.c'
 	['sqlite3.h']='agent/audit/'
+	['nettle/']='agent/audit/'
 	['libcgroup.h']='cgroup/'
 	['bpf/libbpf.h']='bpf/'
 	['bpf/bpf.h']='bpf/'

@@ -48,8 +48,33 @@ static int echo_hold(void *ctx, const char *guest, char **body, struct pf_err *e
 	return echo("hold", guest, body, err);
 }
 
+static ssize_t read_once(void *ctx, char *buf, size_t size)
+{
+	char *text = ctx;
+	size_t len = strlen(text);
+
+	if (!len)
+		return -ENODATA;
+	assert_true(len < size);
+	memcpy(buf, text, len);
+	*text = '\0';
+	return (ssize_t)len;
+}
+
+static int echo_audit(void *ctx, const struct pf_event_filter *filter, struct pf_api_stream *out,
+		      struct pf_err *err)
+{
+	char *text = NULL;
+
+	(void)ctx, (void)err;
+	if (filter->last == 7 && asprintf(&text, "last 7 of %s", filter->guest ?: "all") < 0)
+		return -ENOMEM;
+	*out = (struct pf_api_stream){read_once, free, text ?: strdup("")};
+	return 0;
+}
+
 static const struct pf_api_ops echo_ops = {echo_status, echo_status, echo_host, echo_hold,
-					   echo_hold};
+					   echo_hold, echo_audit};
 
 static int anybody(int fd, struct pf_peer *out)
 {
@@ -167,6 +192,24 @@ static void an_agent_that_is_not_there_is_out_of_reach(void **state)
 	assert_non_null(strstr(err.text, "is pinfoldd running?"));
 }
 
+static void a_query_carries_its_arguments_and_may_have_no_answer(void **state)
+{
+	const struct pf_argument some[] = {{"guest", "a b&c=d"}, {"kind", NULL}, {"last", "7"}, {}};
+	const struct pf_argument none[] = {{}}, bad[] = {{"kind", "odd"}, {}};
+	PF_CLEANUP(pf_reply_clear) struct pf_reply reply = {}, empty = {};
+	struct pf_reply refused = {};
+	struct pf_err err = {};
+
+	(void)state;
+	if (pf_client_query(path, "audit", some, &reply, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(reply.body, "last 7 of a b&c=d");
+	assert_int_equal(pf_client_query(path, "audit", none, &empty, &err), 0);
+	assert_int_equal(empty.len, 0);
+	assert_int_equal(pf_client_query(path, "audit", bad, &refused, &err), -EREMOTEIO);
+	assert_non_null(strstr(err.text, "no kind 'odd'"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -175,6 +218,7 @@ int main(void)
 		TEST(an_answer_comes_back_whole),
 		TEST(any_name_reaches_the_agent_as_it_is),
 		TEST(a_refusal_has_the_agents_words),
+		TEST(a_query_carries_its_arguments_and_may_have_no_answer),
 		TEST(an_agent_that_is_not_there_is_out_of_reach),
 	};
 

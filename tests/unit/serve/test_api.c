@@ -31,6 +31,8 @@ struct place {
 	char calls[512]; /* what was asked: "status(web) " */
 	int fail;	 /* the next answer is this errno */
 	size_t body_size; /* of an answer; 0: "{}" */
+	size_t streamed;  /* bytes that streams were asked for */
+	int closed;	  /* streams */
 };
 
 static struct pf_peer fake_peer;
@@ -87,8 +89,52 @@ static int fake_release(void *ctx, const char *guest, char **body, struct pf_err
 	return reply(ctx, "release", guest, body, err);
 }
 
+/* A stream of numbered lines, as long as place->body_size says. */
+struct fake_stream {
+	struct place *place;
+	size_t sent;
+};
+
+static ssize_t fake_read(void *ctx, char *buf, size_t size)
+{
+	struct fake_stream *stream = ctx;
+	size_t len = stream->place->body_size - stream->sent;
+
+	if (!len)
+		return -ENODATA;
+	len = len < size ? len : size;
+	memset(buf, 'y', len);
+	stream->sent += len;
+	stream->place->streamed += len;
+	return (ssize_t)len;
+}
+
+static void fake_close(void *ctx)
+{
+	((struct fake_stream *)ctx)->place->closed++;
+	free(ctx);
+}
+
+static int fake_audit(void *ctx, const struct pf_event_filter *filter, struct pf_api_stream *out,
+		      struct pf_err *err)
+{
+	struct fake_stream *stream = calloc(1, sizeof(*stream));
+	struct place *place = ctx;
+
+	if (place->fail) {
+		free(stream);
+		return pf_fail_plain(err, place->fail, "no \"luck\"");
+	}
+	snprintf(place->calls, sizeof(place->calls), "audit(%s %s after %llu) ",
+		 filter->guest ?: "all", filter->has_kind ? pf_event_kind_name(filter->kind) : "all",
+		 (unsigned long long)filter->after);
+	stream->place = place;
+	*out = (struct pf_api_stream){fake_read, fake_close, stream};
+	return 0;
+}
+
 static const struct pf_api_ops fake_ops = {fake_status, fake_plan, fake_host, fake_hold,
-					   fake_release};
+					   fake_release, fake_audit};
 
 static int set_up(void **state)
 {
@@ -318,6 +364,49 @@ static void the_kernel_names_this_process(void **state)
 	assert_asked(place, "GET", "/v1/status", want, want == 200 ? "status(all) " : "");
 }
 
+static void the_record_is_asked_for_with_its_filter(void **state)
+{
+	struct place *place = *state;
+	pf_auto_free char *body = NULL;
+
+	place->body_size = 100000;
+	assert_asked(place, "GET", "/v1/audit", 200, "audit(all all after 0) ");
+	assert_asked(place, "GET", "/v1/audit?guest=a%20b&kind=escape&after=7", 200,
+		     "audit(a b escape after 7) ");
+	assert_int_equal(place->streamed, 200000);
+	assert_int_equal(place->closed, 2);
+	assert_asked(place, "POST", "/v1/audit", 405, "");
+	assert_asked(place, "GET", "/v1/audit?after=-1", 400, "");
+	assert_int_equal(ask(place, "GET", "/v1/audit?colour=red", &body), 400);
+	assert_string_equal(body, "{\"error\":\"no filter 'colour'\"}");
+	place->fail = EAGAIN;
+	assert_asked(place, "GET", "/v1/audit", 503, "");
+	assert_int_equal(place->closed, 2);
+}
+
+/* No more of a long answer is made than its reader takes, and what is left goes with him. */
+static void a_reader_who_stops_costs_little_and_keeps_nobody_waiting(void **state)
+{
+	struct place *place = *state;
+	int slow = dial(place);
+	size_t streamed;
+
+	place->body_size = (size_t)1 << 30;
+	say(slow, "GET /v1/audit HTTP/1.1\r\nHost: p\r\n\r\n");
+	for (int i = 0; i < 200; i++)
+		turn(place);
+	streamed = place->streamed;
+	assert_in_range(streamed, 1, 16 << 20);
+	place->body_size = 0;
+	assert_asked(place, "GET", "/v1/host", 200, "host(all) ");
+	assert_int_equal(place->streamed, streamed);
+	assert_int_equal(place->closed, 0);
+	close(slow);
+	for (int i = 0; i < 10; i++)
+		turn(place);
+	assert_int_equal(place->closed, 1);
+}
+
 static void a_slow_client_keeps_nobody_waiting(void **state)
 {
 	struct place *place = *state;
@@ -470,6 +559,8 @@ int main(void)
 		TEST(who_may_what),
 		TEST(the_group_may_change_and_others_read_when_told),
 		TEST(the_kernel_names_this_process),
+		TEST(the_record_is_asked_for_with_its_filter),
+		TEST(a_reader_who_stops_costs_little_and_keeps_nobody_waiting),
 		TEST(a_slow_client_keeps_nobody_waiting),
 		TEST(a_client_that_does_not_read_keeps_nobody_waiting),
 		TEST(a_client_that_hangs_up_does_no_harm),

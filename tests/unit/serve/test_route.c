@@ -19,6 +19,7 @@ static void paths_lead_where_they_should(void **state)
 		{"/v1/status", PF_ROUTE_STATUS, NULL},
 		{"/v1/plan", PF_ROUTE_PLAN, NULL},
 		{"/v1/host", PF_ROUTE_HOST, NULL},
+		{"/v1/audit", PF_ROUTE_AUDIT, NULL},
 		{"/v1/guests/web/hold", PF_ROUTE_HOLD, "web"},
 		{"/v1/guests/web/release", PF_ROUTE_RELEASE, "web"},
 		{"/v1/guests/a/b/release", PF_ROUTE_RELEASE, "a/b"},
@@ -59,6 +60,7 @@ static void only_hold_and_release_change_anything(void **state)
 	assert_false(pf_route_changes(PF_ROUTE_STATUS));
 	assert_false(pf_route_changes(PF_ROUTE_PLAN));
 	assert_false(pf_route_changes(PF_ROUTE_HOST));
+	assert_false(pf_route_changes(PF_ROUTE_AUDIT));
 }
 
 static void errnos_become_http(void **state)

@@ -68,6 +68,10 @@ static void no_file_is_a_good_configuration(void **state)
 	assert_int_equal(config.mode, PF_MODE_ENFORCE);
 	assert_string_equal(config.uri, "qemu:///system");
 	assert_string_equal(config.socket_group, "pinfold");
+	assert_string_equal(config.audit_path, "/var/lib/pinfold/audit.db");
+	assert_int_equal(config.audit_max_age_usec, UINT64_C(7776000000000));
+	assert_int_equal(config.audit_max_size_bytes, 1 << 30);
+	assert_true(config.audit_journal);
 }
 
 static void a_file_asked_for_has_to_be_there(void **state)
@@ -105,7 +109,12 @@ static void every_key_is_read(void **state)
 		 "[api]\n"
 		 "socket = /run/p.sock\n"
 		 "group = kvm\n"
-		 "others-read = On");
+		 "others-read = On\n"
+		 "[audit]\n"
+		 "path = /srv/a.db\n"
+		 "max-age = 7d\n"
+		 "max-size = 2M\n"
+		 "journal = no\n");
 	assert_int_equal(load(&config, &err), 0);
 	assert_int_equal(config.mode, PF_MODE_OBSERVE);
 	assert_int_equal(config.isolation, PF_ISOLATION_DEDICATED_CORES);
@@ -120,6 +129,31 @@ static void every_key_is_read(void **state)
 	assert_string_equal(config.socket, "/run/p.sock");
 	assert_string_equal(config.socket_group, "kvm");
 	assert_true(config.others_read);
+	assert_string_equal(config.audit_path, "/srv/a.db");
+	assert_int_equal(config.audit_max_age_usec, UINT64_C(7) * 86400 * 1000000);
+	assert_int_equal(config.audit_max_size_bytes, 2 << 20);
+	assert_false(config.audit_journal);
+}
+
+static void sizes_are_read_as_systemd_writes_them(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t size;
+	} good[] = {{"0", 0}, {"4096", 4096}, {"3K", 3072}, {"1M", 1 << 20}, {"5G", UINT64_C(5) << 30},
+		    {"2T", UINT64_C(2) << 40}, {"18446744073709551615", UINT64_MAX}};
+	static const char *const bad[] = {"", "K", "-1", "1k", "1MB", "1.5G", " 1", "1 G", "1GG",
+					  "18446744073709551616", "18014398509481984K"};
+	uint64_t size = 42;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_true(pf_size_parse(bad[i], &size) < 0);
+	assert_int_equal(size, 42);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(pf_size_parse(good[i].text, &size), 0);
+		assert_int_equal(size, good[i].size);
+	}
 }
 
 static void what_is_unknown_is_refused_with_its_line(void **state)
@@ -127,10 +161,16 @@ static void what_is_unknown_is_refused_with_its_line(void **state)
 	(void)state;
 	refused("[defaults]\nmode = observe\n\nmood = good\n",
 		"4: [defaults] has no key 'mood'; there are mode, isolation, unpinned, shares-scale");
-	refused("# x\n[audit]\n",
-		"2: unknown section [audit]; there are defaults, agent, libvirt, api");
+	refused("# x\n[weather]\n",
+		"2: unknown section [weather]; there are defaults, agent, libvirt, api, audit");
+	refused("[audit]\nmax-size = 1000\n",
+		"2: max-size = '1000': allowed is a size of at least 1M, such as 500M or 1G");
+	refused("[audit]\nmax-age = 1s\n", "2: max-age = '1s': allowed is a time from 1min to "
+					    "36500d, such as 90d, or 0 to keep all");
+	refused("[audit]\npath = audit.db\n", "2: path = 'audit.db': allowed is an absolute path");
+	refused("[audit]\njournal = maybe\n", "2: journal = 'maybe': allowed is yes or no");
 	refused("[agent]\nmode = observe\n",
-		"2: [agent] has no key 'mode'; there are interval, state-dir, log-level");
+		"2: [agent] has no key 'mode'; there are interval, state-dir, pin-path, log-level");
 	refused("mode = observe\n", "1: 'mode' stands before the first [section]");
 }
 
@@ -326,6 +366,7 @@ int main(void)
 		cmocka_unit_test(no_file_is_a_good_configuration),
 		cmocka_unit_test(a_file_asked_for_has_to_be_there),
 		cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(sizes_are_read_as_systemd_writes_them),
 		cmocka_unit_test(what_is_unknown_is_refused_with_its_line),
 		cmocka_unit_test(what_is_no_ini_is_refused_with_its_line),
 		cmocka_unit_test(a_nul_is_refused),

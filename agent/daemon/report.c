@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/report.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/audit/store.h"
+#include "agent/base/cleanup.h"
+#include "agent/base/log.h"
+#include "agent/model/promise_diff.h"
+
+static struct pf_audit_options options_of(const struct pf_agent *agent)
+{
+	return (struct pf_audit_options){
+		.path = agent->config.audit_path,
+		.max_age_usec = agent->config.audit_max_age_usec,
+		.max_size_bytes = agent->config.audit_max_size_bytes,
+		.journal = agent->config.audit_journal,
+	};
+}
+
+int pf_report_open(struct pf_agent *agent, struct pf_err *err)
+{
+	const struct pf_audit_options options = options_of(agent);
+
+	return pf_audit_open(&options, &agent->audit, err);
+}
+
+void pf_report_close(struct pf_agent *agent)
+{
+	struct pf_audit_state state;
+	uint64_t lost;
+
+	pf_audit_take_state(agent->audit, &state);
+	lost = pf_audit_close(&agent->audit);
+	if (lost)
+		pf_log(LOG_WARNING, "%" PRIu64 " events could not be recorded: %s", lost,
+		       state.problem[0] ? state.problem : "there was no room for them");
+}
+
+void pf_report_configure(struct pf_agent *agent)
+{
+	const struct pf_audit_options options = options_of(agent);
+
+	pf_audit_configure(agent->audit, &options);
+}
+
+void pf_report_news(struct pf_agent *agent)
+{
+	struct pf_audit_state state;
+
+	pf_audit_take_state(agent->audit, &state);
+	if (state.notice[0])
+		pf_log(LOG_WARNING, "%s", state.notice);
+	if (strcmp(agent->audit_problem, state.problem) == 0)
+		return;
+	if (state.problem[0])
+		pf_log(LOG_WARNING, "events can't be recorded, guests are held all the same: %s",
+		       state.problem);
+	else
+		pf_log(LOG_NOTICE, "events are recorded again");
+	memcpy(agent->audit_problem, state.problem, sizeof(agent->audit_problem));
+}
+
+void pf_report_event(struct pf_agent *agent, const struct pf_held *held, struct pf_event *event)
+{
+	if (held) {
+		memcpy(event->uuid, held->uuid, sizeof(event->uuid));
+		if (!event->guest && held->name)
+			event->guest = strdup(held->name);
+	}
+	pf_audit_add(agent->audit, event);
+}
+
+static void set_detail(struct pf_event *event, const char *fmt, va_list ap)
+{
+	if (fmt && vasprintf(&event->detail, fmt, ap) < 0)
+		event->detail = NULL;
+}
+
+void pf_report_agent(struct pf_agent *agent, enum pf_event_cause cause, const char *fmt, ...)
+{
+	struct pf_event event;
+	va_list ap;
+
+	pf_event_init(&event, PF_EVENT_AGENT, cause, PF_EVENT_OBSERVED);
+	va_start(ap, fmt);
+	set_detail(&event, fmt, ap);
+	va_end(ap);
+	pf_report_event(agent, NULL, &event);
+}
+
+void pf_report_policy(struct pf_agent *agent, const struct pf_held *held,
+		      enum pf_event_cause cause, const char *fmt, ...)
+{
+	struct pf_event event;
+	va_list ap;
+
+	pf_event_init(&event, PF_EVENT_POLICY, cause, PF_EVENT_OBSERVED);
+	va_start(ap, fmt);
+	set_detail(&event, fmt, ap);
+	va_end(ap);
+	pf_report_event(agent, held, &event);
+}
+
+/* ---- promises ----------------------------------------------------------------------------- */
+
+static const struct pf_guest *find_guest(const struct pf_guests *guests, const char *uuid)
+{
+	for (size_t i = 0; i < guests->count; i++)
+		if (strcmp(guests->items[i].uuid, uuid) == 0)
+			return &guests->items[i];
+	return NULL;
+}
+
+static void report_promise(struct pf_agent *agent, const struct pf_guest *old,
+			   const struct pf_guest *new)
+{
+	pf_auto_free char *text = NULL;
+	struct pf_event event;
+
+	if (pf_promise_diff(&old->promise, &new->promise, &text) < 0 || !text)
+		return;
+	pf_event_init(&event, PF_EVENT_POLICY, PF_EVENT_LIBVIRT, PF_EVENT_OBSERVED);
+	memcpy(event.uuid, new->uuid, sizeof(event.uuid));
+	event.guest = new->name ? strdup(new->name) : NULL;
+	event.detail = pf_take_ptr(text);
+	pf_report_event(agent, NULL, &event);
+}
+
+/* A guest that was started anew has a promise of its own, not a changed one. */
+void pf_report_promises(struct pf_agent *agent, const struct pf_guests *old,
+			const struct pf_guests *new)
+{
+	for (size_t i = 0; i < new->count; i++) {
+		const struct pf_guest *before = find_guest(old, new->items[i].uuid);
+
+		if (before && before->pid == new->items[i].pid)
+			report_promise(agent, before, &new->items[i]);
+	}
+}
+
+/* ---- repairs ------------------------------------------------------------------------------ */
+
+static enum pf_event_cause knob_cause(const char *knob)
+{
+	if (strncmp(knob, "cpuset.", 7) == 0 || strncmp(knob, "Allowed", 7) == 0)
+		return PF_EVENT_CPUSET;
+	if (strcmp(knob, "cpu.weight") == 0)
+		return PF_EVENT_WEIGHT;
+	if (strcmp(knob, "cpu.max") == 0)
+		return PF_EVENT_QUOTA;
+	return PF_EVENT_CONTROL;
+}
+
+static enum pf_event_cause step_cause(const struct pf_step *step)
+{
+	switch (step->kind) {
+	case PF_STEP_AFFINITY:
+		return PF_EVENT_AFFINITY;
+	case PF_STEP_ATTACH:
+		return PF_EVENT_CGROUP_MOVE;
+	case PF_STEP_KNOB:
+	case PF_STEP_UNIT_KNOB:
+		return step->knob ? knob_cause(step->knob) : PF_EVENT_CONTROL;
+	case PF_STEP_MAKE_GROUP:
+	case PF_STEP_CONTROLLERS:
+		break;
+	}
+	return PF_EVENT_CONTROL;
+}
+
+static void set_thread(struct pf_event *event, const struct pf_held *held,
+		       const struct pf_step *step)
+{
+	if (step->tid <= 0)
+		return;
+	event->has_thread = true;
+	event->tid = step->tid;
+	event->role = step->role;
+	for (size_t i = 0; i < held->status.thread_count; i++)
+		if (held->status.threads[i].tid == step->tid)
+			memcpy(event->comm, held->status.threads[i].comm, sizeof(event->comm));
+}
+
+static void set_step_detail(struct pf_event *event, const struct pf_step *step,
+			    const struct pf_outcome *outcome)
+{
+	pf_auto_free char *text = pf_step_describe(step);
+
+	if (!text)
+		return;
+	if (outcome->result != PF_OUTCOME_FAILED)
+		event->detail = pf_take_ptr(text);
+	else if (asprintf(&event->detail, "%s: %s", text, outcome->err.text) < 0)
+		event->detail = NULL;
+}
+
+void pf_report_step(struct pf_agent *agent, const struct pf_held *held, const struct pf_step *step,
+		    const struct pf_outcome *outcome, const struct pf_event_actor *actor,
+		    const uint64_t *latency_ns)
+{
+	struct pf_event event;
+
+	pf_event_init(&event, PF_EVENT_DRIFT, step_cause(step),
+		      outcome->result == PF_OUTCOME_FAILED ? PF_EVENT_FAILED : PF_EVENT_REPAIRED);
+	set_thread(&event, held, step);
+	set_step_detail(&event, step, outcome);
+	if (actor) {
+		event.has_actor = true;
+		event.actor = *actor;
+		event.actor.cgroup = actor->cgroup ? strdup(actor->cgroup) : NULL;
+	}
+	if (latency_ns) {
+		event.has_latency = true;
+		event.latency_ns = *latency_ns;
+	}
+	pf_report_event(agent, held, &event);
+}
+
+void pf_report_outcomes(struct pf_agent *agent, const struct pf_held *held,
+			const struct pf_outcome *outcomes, size_t count)
+{
+	for (size_t i = 0; i < count && i < held->plan.count; i++) {
+		const struct pf_outcome *outcome = &outcomes[i];
+
+		if (outcome->result == PF_OUTCOME_DONE ||
+		    (outcome->result == PF_OUTCOME_FAILED && held->attempts == 0))
+			pf_report_step(agent, held, &held->plan.steps[i], outcome, NULL, NULL);
+	}
+}
