@@ -18,6 +18,21 @@
 #include "agent/source/libvirt.h"
 #include "cgroup/cgroup.h"
 
+struct pf_watch;
+
+/* What daemon/watching.c keeps. */
+struct pf_watching {
+	struct pf_watch *watch; /* NULL where the kernel refuses eBPF */
+	char *refusal;		/* its words, then */
+	bool reading;		/* records are taken in: guests are known */
+	bool full_told;		/* the log has that some guest could not be watched */
+	sd_event_source *ring;
+	sd_event_source *again;	 /* instead of ring while records come in numbers */
+	sd_event_source *expiry; /* acts and stays whose time is over */
+	uint64_t counted_usec;
+	uint64_t missing_told;
+};
+
 struct pf_audit;
 
 struct pf_agent {
@@ -34,6 +49,7 @@ struct pf_agent {
 	struct pf_api *api;
 	struct pf_audit *audit;  /* the record; daemon/report.h adds to it */
 	char audit_problem[512]; /* of the record, as the log has it */
+	struct pf_watching watching;
 
 	sd_event *event;
 	sd_event_source *interval; /* the next full pass */

@@ -45,10 +45,31 @@ static void settle(struct pf_held *held, uint64_t now_usec)
 	held->settle_until_usec = now_usec + SETTLE_USEC;
 }
 
+/* Without memory for them, a drift without a known act is not told. */
+static void keep_threads(struct pf_held *held)
+{
+	free(held->kept);
+	held->kept = NULL;
+	held->kept_count = 0;
+	if (held->released || held->status.mode == PF_MODE_OBSERVE || !held->status.thread_count)
+		return;
+	held->kept = calloc(held->status.thread_count, sizeof(*held->kept));
+	if (!held->kept)
+		return;
+	held->kept_count = held->status.thread_count;
+	for (size_t i = 0; i < held->kept_count; i++)
+		held->kept[i] = (struct pf_kept){held->status.threads[i].tid,
+						 held->status.threads[i].role};
+}
+
 void pf_held_note(struct pf_held *held, uint64_t now_usec)
 {
 	size_t vcpu_threads = count_vcpu_threads(&held->status);
 
+	held->looked_usec = now_usec;
+	held->woken = false;
+	if (!held->plan.count || held->released || held->status.mode == PF_MODE_OBSERVE)
+		keep_threads(held);
 	if (held->vcpu_threads && vcpu_threads != held->vcpu_threads)
 		settle(held, now_usec);
 	held->vcpu_threads = vcpu_threads;
@@ -102,6 +123,9 @@ void pf_held_clear(struct pf_held *held)
 	pf_plan_clear(&held->plan);
 	pf_guest_status_clear(&held->status);
 	pf_findings_clear(&held->failures);
+	pf_acts_clear(&held->acts);
+	pf_aways_clear(&held->aways);
+	free(held->kept);
 	free(held->name);
 	free(held->told);
 	*held = (struct pf_held){};

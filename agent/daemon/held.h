@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/daemon/acts.h"
+#include "agent/daemon/aways.h"
 #include "agent/model/plan.h"
 #include "agent/model/status.h"
 
@@ -34,6 +36,17 @@ struct pf_held {
 	uint64_t ticket;       /* libvirt's word on this drift was asked for with it; 0: not yet */
 	uint64_t ticket_deadline_usec;
 	char *told; /* the state and reason that the log has */
+
+	/* Its threads when the plan was last empty; none while the guest is not held. */
+	struct pf_kept *kept;
+	size_t kept_count;
+	struct pf_acts acts;   /* what was done to it, not yet told */
+	struct pf_aways aways; /* its threads outside */
+	bool woken;	       /* something was seen that asks for a pass */
+	uint64_t looked_usec;  /* the newest pass */
+	uint64_t due_usec;     /* the next one, 0 for no time in particular */
+	uint64_t suppressed_told;
+	uint64_t dropped_told;
 };
 
 enum pf_turn {

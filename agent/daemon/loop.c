@@ -16,6 +16,7 @@
 #include "agent/daemon/reconcile.h"
 #include "agent/daemon/report.h"
 #include "agent/daemon/tell.h"
+#include "agent/daemon/watching.h"
 #include "agent/source/config_file.h"
 
 #define ONCE_USEC UINT64_C(30000000)
@@ -47,6 +48,13 @@ static int on_time(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
+static int on_wake(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	(void)source, (void)usec;
+	pf_reconcile_due(ctx);
+	return 0;
+}
+
 static int on_record_news(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
 	(void)source, (void)fd, (void)events;
@@ -63,7 +71,8 @@ static bool same(const char *a, const char *b)
 static bool needs_restart(const struct pf_config *old, const struct pf_config *new)
 {
 	return !same(old->uri, new->uri) || !same(old->libvirt_state_dir, new->libvirt_state_dir) ||
-	       !same(old->state_dir, new->state_dir) || !same(old->socket, new->socket) ||
+	       !same(old->state_dir, new->state_dir) || !same(old->pin_path, new->pin_path) ||
+	       !same(old->socket, new->socket) ||
 	       !same(old->socket_group, new->socket_group) || old->others_read != new->others_read ||
 	       !same(old->audit_path, new->audit_path);
 }
@@ -146,7 +155,7 @@ static int add_sources(struct pf_agent *agent)
 		r = sd_event_add_time_relative(agent->event, &agent->interval, CLOCK_MONOTONIC,
 					       agent->config.interval_usec, 0, on_time, agent);
 	if (r >= 0)
-		r = sd_event_add_time(agent->event, &agent->wake, CLOCK_MONOTONIC, 0, 1, on_time,
+		r = sd_event_add_time(agent->event, &agent->wake, CLOCK_MONOTONIC, 0, 1, on_wake,
 				      agent);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(agent->wake, SD_EVENT_OFF);
@@ -169,6 +178,9 @@ int pf_loop_run(struct pf_agent *agent, struct pf_err *err)
 		r = add_sources(agent);
 	if (r < 0)
 		return pf_fail(err, r, "set up the event loop");
+	r = pf_watching_start(agent, err);
+	if (r < 0)
+		return r;
 	r = pf_api_new(&agent->config, agent->event, &pf_answer_ops, agent, &agent->api, err);
 	if (r < 0)
 		return r;

@@ -25,6 +25,8 @@ static int compare(const struct pf_pass *pass, const struct pf_guest *guest, str
 	r = pf_diff(pass->host, &placement, &actual, plan, status);
 	if (r < 0)
 		return pf_fail(err, r, "guest '%s': compare it with its placement", guest->name);
+	if (pass->seen)
+		pass->seen(&placement, &actual, pass->ctx);
 	return 0;
 }
 

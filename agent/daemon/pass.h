@@ -2,9 +2,11 @@
 #pragma once
 
 #include "agent/base/err.h"
+#include "agent/model/actual.h"
 #include "agent/model/config.h"
 #include "agent/model/guest.h"
 #include "agent/model/host.h"
+#include "agent/model/placement.h"
 #include "agent/model/plan.h"
 #include "agent/model/status.h"
 #include "cgroup/cgroup.h"
@@ -16,6 +18,10 @@ struct pf_pass {
 	const struct pf_guests *guests; /* as libvirt told them, without process facts */
 	struct pf_cgroup *cgroup;
 	int root; /* where /proc is */
+	/* Told what the guest should look like and does; may be NULL. */
+	void (*seen)(const struct pf_placement *placement, const struct pf_actual *actual,
+		     void *ctx);
+	void *ctx;
 };
 
 /**

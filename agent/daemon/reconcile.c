@@ -11,6 +11,7 @@
 #include "agent/daemon/pass.h"
 #include "agent/daemon/report.h"
 #include "agent/daemon/tell.h"
+#include "agent/daemon/watching.h"
 #include "agent/source/topology.h"
 
 struct pf_held *pf_reconcile_find(struct pf_agent *agent, const char *guest)
@@ -52,6 +53,7 @@ static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_g
 	if (held->pid && held->pid != guest->pid) {
 		struct pf_held fresh = {};
 
+		pf_watching_ended(agent, held);
 		memcpy(fresh.uuid, held->uuid, sizeof(fresh.uuid));
 		pf_held_clear(held);
 		*held = fresh;
@@ -86,6 +88,7 @@ static void drop_absent(struct pf_agent *agent)
 			continue;
 		}
 		pf_log(LOG_INFO, "guest '%s': ended", held->name ?: held->uuid);
+		pf_watching_ended(agent, held);
 		if (pf_ledger_forget(agent->ledger, held->uuid, &err) < 0)
 			pf_log(LOG_WARNING, "guest '%s': %s", held->name ?: held->uuid, err.text);
 		pf_held_clear(held);
@@ -130,6 +133,8 @@ static void look_at(struct pf_agent *agent, struct pf_held *held, const struct p
 		.guests = &agent->guests,
 		.cgroup = agent->cgroup,
 		.root = agent->root,
+		.seen = pf_watching_guest,
+		.ctx = agent,
 	};
 	struct pf_guest_status status;
 	struct pf_plan plan;
@@ -157,6 +162,7 @@ static void look(struct pf_agent *agent)
 
 	if (pf_topology_refresh(agent->root, &agent->host, &err) < 0)
 		pf_log(LOG_WARNING, "the host's CPUs could not be read anew: %s", err.text);
+	pf_watching_host(agent);
 	match_held(agent);
 	for (size_t i = 0; i < agent->guests.count; i++) {
 		struct pf_held *held = find_uuid(agent, agent->guests.items[i].uuid);
@@ -189,6 +195,7 @@ static void carry_out(struct pf_agent *agent, struct pf_held *held)
 	size_t count = 0;
 	int r;
 
+	pf_watching_catch_up(agent);
 	pf_findings_clear(&held->failures);
 	r = pf_apply_plan(&agent->apply, &held->plan, &outcomes, &count);
 	if (r < 0)
@@ -200,7 +207,7 @@ static void carry_out(struct pf_agent *agent, struct pf_held *held)
 		if (outcomes[i].result == PF_OUTCOME_FAILED)
 			keep_failure(held, &outcomes[i]);
 	pf_tell_outcomes(held, outcomes, count);
-	pf_report_outcomes(agent, held, outcomes, count);
+	pf_watching_repaired(agent, held, outcomes, count);
 	if (guest)
 		look_at(agent, held, guest);
 	pf_held_tried(held, !held->plan.count, pf_now_usec());
@@ -235,8 +242,17 @@ static uint64_t take_turn(struct pf_agent *agent, struct pf_held *held)
 	return when;
 }
 
-static void wake_at(struct pf_agent *agent, uint64_t when)
+/* Wakes the loop when the first guest is due. */
+static void set_wake(struct pf_agent *agent)
 {
+	uint64_t when = 0;
+
+	for (size_t i = 0; i < agent->held_count; i++) {
+		uint64_t due = agent->held[i].due_usec;
+
+		if (due && (!when || due < when))
+			when = due;
+	}
 	if (!agent->wake)
 		return;
 	if (!when) {
@@ -249,19 +265,56 @@ static void wake_at(struct pf_agent *agent, uint64_t when)
 
 void pf_reconcile(struct pf_agent *agent)
 {
-	uint64_t earliest = 0;
-
 	take_snapshot(agent);
 	look(agent);
 	for (size_t i = 0; i < agent->held_count; i++) {
 		struct pf_held *held = &agent->held[i];
-		uint64_t when = held->present ? take_turn(agent, held) : 0;
 
-		if (when && (!earliest || when < earliest))
-			earliest = when;
+		held->due_usec = held->present ? take_turn(agent, held) : 0;
 		pf_tell_state(held);
 	}
-	wake_at(agent, earliest);
+	set_wake(agent);
+	pf_watching_passed(agent, true);
+}
+
+static void look_again(struct pf_agent *agent, struct pf_held *held)
+{
+	const struct pf_guest *guest = guest_of(agent, held);
+
+	held->woken = false;
+	held->due_usec = 0;
+	if (!guest || !held->present)
+		return;
+	look_at(agent, held, guest);
+	if (!held->present)
+		return; /* the next full pass says that it has ended */
+	held->due_usec = take_turn(agent, held);
+	pf_tell_state(held);
+}
+
+void pf_reconcile_guest(struct pf_agent *agent, struct pf_held *held)
+{
+	look_again(agent, held);
+	set_wake(agent);
+	pf_watching_passed(agent, false);
+}
+
+void pf_reconcile_at(struct pf_agent *agent, struct pf_held *held, uint64_t when)
+{
+	if (!held->due_usec || when < held->due_usec)
+		held->due_usec = when;
+	set_wake(agent);
+}
+
+void pf_reconcile_due(struct pf_agent *agent)
+{
+	uint64_t now = pf_now_usec();
+
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (agent->held[i].due_usec && agent->held[i].due_usec <= now)
+			look_again(agent, &agent->held[i]);
+	set_wake(agent);
+	pf_watching_passed(agent, false);
 }
 
 void pf_reconcile_look(struct pf_agent *agent)
@@ -298,6 +351,7 @@ int pf_reconcile_hold(struct pf_agent *agent, struct pf_held *held, struct pf_er
 		return r;
 	held->released = false;
 	held->retry_at_usec = 0;
+	held->kept_count = 0; /* what is put right now was our own doing */
 	pf_log(LOG_NOTICE, "guest '%s': held again", held->name);
 	pf_reconcile(agent);
 	return 0;

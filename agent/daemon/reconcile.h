@@ -10,6 +10,15 @@
  */
 void pf_reconcile(struct pf_agent *agent);
 
+/* Passes over one guest alone and takes its turn. */
+void pf_reconcile_guest(struct pf_agent *agent, struct pf_held *held);
+
+/* Does so at @when (CLOCK_MONOTONIC, us), or earlier. */
+void pf_reconcile_at(struct pf_agent *agent, struct pf_held *held, uint64_t when);
+
+/* Does so for the guests whose time has come. */
+void pf_reconcile_due(struct pf_agent *agent);
+
 /* Passes over every guest without writing anything: what status and plan answer with. */
 void pf_reconcile_look(struct pf_agent *agent);
 

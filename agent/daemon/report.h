@@ -34,16 +34,3 @@ void pf_report_policy(struct pf_agent *agent, const struct pf_held *held,
 /* Compares libvirt's newest snapshot with the one before: a policy event for each change. */
 void pf_report_promises(struct pf_agent *agent, const struct pf_guests *old,
 			const struct pf_guests *new);
-
-/**
- * pf_report_step - a step that was carried out, or that failed: a `drift` event
- * @actor: who made it necessary, copied; NULL: not known
- * @latency_ns: from the cause to the read-back; NULL: not known
- */
-void pf_report_step(struct pf_agent *agent, const struct pf_held *held, const struct pf_step *step,
-		    const struct pf_outcome *outcome, const struct pf_event_actor *actor,
-		    const uint64_t *latency_ns);
-
-/* All steps of held->plan, by their outcomes; a step that fails again and again counts once. */
-void pf_report_outcomes(struct pf_agent *agent, const struct pf_held *held,
-			const struct pf_outcome *outcomes, size_t count);

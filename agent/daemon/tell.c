@@ -9,6 +9,7 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
+#include "agent/observe/watch.h"
 
 void pf_tell_outcomes(const struct pf_held *held, const struct pf_outcome *outcomes, size_t count)
 {
@@ -180,6 +181,32 @@ static int add_capability(struct pf_status *out, const char *name, bool availabl
 	return 0;
 }
 
+/* Which hook is there, and what stands in for one that isn't. */
+static int add_hooks(const struct pf_agent *agent, struct pf_status *out)
+{
+	const struct pf_hook_capability *hooks;
+	size_t count;
+
+	if (!agent->watching.watch)
+		return agent->watching.refusal
+			       ? add_capability(out, "ebpf", false, agent->watching.refusal)
+			       : 0;
+	hooks = pf_watch_capabilities(agent->watching.watch, &count);
+	for (size_t i = 0; i < count; i++) {
+		pf_auto_free char *name = NULL, *reason = NULL;
+		int r;
+
+		if (asprintf(&name, "ebpf-%s", hooks[i].name) < 0 ||
+		    asprintf(&reason, "%s; instead: %s", strerror(hooks[i].reason),
+			     hooks[i].fallback[0] ? hooks[i].fallback : "nothing") < 0)
+			return -ENOMEM;
+		r = add_capability(out, name, hooks[i].available, reason);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int add_capabilities(struct pf_agent *agent, struct pf_status *out)
 {
 	int r = add_capability(out, "systemd", agent->bus != NULL,
@@ -190,7 +217,7 @@ static int add_capabilities(struct pf_agent *agent, struct pf_status *out)
 		r = add_capability(out, "guard", false,
 				   "not in this version: guests that ask for it are held in mode "
 				   "enforce");
-	return r;
+	return r ?: add_hooks(agent, out);
 }
 
 static int add_guests(struct pf_agent *agent, const struct pf_held *only, struct pf_status *out)

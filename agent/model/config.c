@@ -27,8 +27,8 @@ int pf_config_init(struct pf_config *config)
 		.audit_max_size_bytes = UINT64_C(1) << 30,
 		.audit_journal = true,
 	};
-	if (config->state_dir && config->pin_path && config->uri && config->libvirt_state_dir && config->socket &&
-	    config->socket_group && config->audit_path)
+	if (config->state_dir && config->pin_path && config->uri && config->libvirt_state_dir &&
+	    config->socket && config->socket_group && config->audit_path)
 		return 0;
 	pf_config_clear(config);
 	return -ENOMEM;

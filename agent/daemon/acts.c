@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/acts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/array.h"
+#include "agent/base/cleanup.h"
+
+#define SECOND UINT64_C(1000000)
+#define ACTS_MAX 512 /* of one guest */
+/* Longer than libvirt's word and hot-plug's second together. */
+#define PATIENCE_USEC (4 * SECOND)
+/* A repair that fails is tried again after at most a minute. */
+#define REPAIR_PATIENCE_USEC (90 * SECOND)
+
+/* How near an act is to a step. */
+enum rank {
+	RANK_NONE,
+	RANK_HOST,  /* a CPU went or came */
+	RANK_ABOVE, /* the guest, or a group above */
+	RANK_LEAF,
+	RANK_SAME, /* that thread, that knob */
+};
+
+static void clear_act(struct pf_act *act)
+{
+	pf_event_clear(&act->event);
+	free(act->group);
+	free(act->knob);
+	*act = (struct pf_act){};
+}
+
+static void forget(struct pf_acts *acts, size_t i)
+{
+	clear_act(&acts->items[i]);
+	acts->count--;
+	memmove(&acts->items[i], &acts->items[i + 1],
+		(acts->count - i) * sizeof(acts->items[0]));
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* Whether @group is @above or in it. */
+static bool is_below(const char *group, const char *above)
+{
+	size_t len = strlen(above);
+
+	return starts_with(group, above) && (group[len] == '\0' || group[len] == '/');
+}
+
+/* ---- keeping ----------------------------------------------------------------------------- */
+
+static bool same_target(const struct pf_act *a, const struct pf_act *b)
+{
+	if (a->by_libvirt && b->by_libvirt)
+		return a->has_role == b->has_role &&
+		       (!a->has_role || pf_role_equal(a->event.role, b->event.role));
+	if (a->kind != b->kind || a->event.actor.pid != b->event.actor.pid ||
+	    strcmp(a->event.actor.comm, b->event.actor.comm) != 0)
+		return false;
+	if (a->kind == PF_ACT_KNOB)
+		return same_text(a->group, b->group) && same_text(a->knob, b->knob);
+	return a->kind != PF_ACT_CPU && a->event.tid == b->event.tid;
+}
+
+void pf_acts_add(struct pf_acts *acts, struct pf_act *act, uint64_t now_usec)
+{
+	struct pf_act *kept;
+
+	for (size_t i = acts->count; i-- > 0;) {
+		if (!same_target(&acts->items[i], act) || acts->items[i].failure_told)
+			continue;
+		acts->items[i].event.suppressed += !act->by_libvirt;
+		clear_act(act);
+		return;
+	}
+	kept = acts->count < ACTS_MAX ? pf_append(&acts->items, &acts->count) : NULL;
+	if (!kept) {
+		acts->lost++;
+		clear_act(act);
+		return;
+	}
+	*kept = *act;
+	kept->since_usec = now_usec;
+	*act = (struct pf_act){};
+}
+
+void pf_acts_clear(struct pf_acts *acts)
+{
+	for (size_t i = 0; i < acts->count; i++)
+		clear_act(&acts->items[i]);
+	free(acts->items);
+	*acts = (struct pf_acts){};
+}
+
+/* ---- what repairs what ------------------------------------------------------------------- */
+
+static bool is_cpuset(const char *knob)
+{
+	return starts_with(knob, "cpuset.");
+}
+
+static bool is_control(const char *knob)
+{
+	return starts_with(knob, "cgroup.");
+}
+
+static enum rank rank_thread_step(const struct pf_act *act, const struct pf_step *step)
+{
+	bool same = act->event.has_thread && act->event.tid == step->tid;
+	bool leaf = act->has_role && pf_role_equal(act->event.role, step->role);
+	bool mask = step->kind == PF_STEP_AFFINITY;
+
+	switch (act->kind) {
+	case PF_ACT_MASK:
+		return mask && same ? RANK_SAME : RANK_NONE;
+	case PF_ACT_MOVED:
+		if (same)
+			return mask ? RANK_LEAF : RANK_SAME;
+		return act->whole ? RANK_ABOVE : RANK_NONE;
+	case PF_ACT_KNOB:
+		if (!is_control(act->knob) && !(mask && is_cpuset(act->knob)))
+			return RANK_NONE;
+		if (leaf)
+			return RANK_LEAF;
+		return act->has_role ? RANK_NONE : RANK_ABOVE;
+	case PF_ACT_CPU:
+		return mask ? RANK_HOST : RANK_NONE;
+	}
+	return RANK_NONE;
+}
+
+static enum rank rank_knob_step(const struct pf_act *act, const struct pf_step *step)
+{
+	bool cpuset = step->knob && is_cpuset(step->knob);
+
+	if (act->kind == PF_ACT_CPU)
+		return cpuset ? RANK_HOST : RANK_NONE;
+	if (act->kind != PF_ACT_KNOB || !act->group || !step->group)
+		return RANK_NONE;
+	if (strcmp(act->group, step->group) == 0 &&
+	    (step->kind == PF_STEP_CONTROLLERS ? is_control(act->knob)
+					       : same_text(act->knob, step->knob)))
+		return RANK_SAME;
+	if (is_below(step->group, act->group) &&
+	    (is_control(act->knob) || (cpuset && is_cpuset(act->knob))))
+		return RANK_ABOVE;
+	return RANK_NONE;
+}
+
+static enum rank rank_of(const struct pf_act *act, const struct pf_step *step)
+{
+	switch (step->kind) {
+	case PF_STEP_ATTACH:
+	case PF_STEP_AFFINITY:
+		return rank_thread_step(act, step);
+	case PF_STEP_KNOB:
+	case PF_STEP_UNIT_KNOB:
+	case PF_STEP_CONTROLLERS:
+		return rank_knob_step(act, step);
+	case PF_STEP_MAKE_GROUP:
+		break;
+	}
+	return RANK_NONE;
+}
+
+/* Notes the step's end with the acts that are nearest to it. Return: whether there is one. */
+static bool settle(struct pf_acts *acts, const struct pf_step *step,
+		   const struct pf_outcome *outcome)
+{
+	enum rank best = RANK_NONE;
+
+	for (size_t i = 0; i < acts->count; i++) {
+		enum rank rank = rank_of(&acts->items[i], step);
+
+		best = rank > best ? rank : best;
+	}
+	for (size_t i = 0; best && i < acts->count; i++) {
+		struct pf_act *act = &acts->items[i];
+
+		if (rank_of(act, step) != best)
+			continue;
+		if (outcome->result == PF_OUTCOME_FAILED)
+			act->failed = true;
+		else if (outcome->settled_ns > act->settled_ns)
+			act->settled_ns = outcome->settled_ns;
+	}
+	return best != RANK_NONE;
+}
+
+static void tell_repaired(struct pf_act *act, const struct pf_repair *repair, pf_tell_fn tell,
+			  void *ctx)
+{
+	uint64_t settled = act->settled_ns + (uint64_t)repair->sleep_ns;
+
+	act->event.kind = PF_EVENT_DRIFT;
+	act->event.action = PF_EVENT_REPAIRED;
+	act->event.has_latency = settled > act->event.boot_ns;
+	act->event.latency_ns = act->event.has_latency ? settled - act->event.boot_ns : 0;
+	tell(&act->event, ctx);
+}
+
+/* A failed act stays: what repairs it later is told, too. */
+static void tell_failed(struct pf_act *act, pf_tell_fn tell, void *ctx)
+{
+	act->failed = false;
+	if (act->failure_told)
+		return;
+	act->failure_told = true;
+	act->event.kind = PF_EVENT_DRIFT;
+	act->event.action = PF_EVENT_FAILED;
+	tell(&act->event, ctx);
+}
+
+/* ---- repairs without a known act --------------------------------------------------------- */
+
+static bool thread_was_kept(const struct pf_repair *repair, pid_t tid)
+{
+	for (size_t i = 0; i < repair->kept_count; i++)
+		if (repair->kept[i].tid == tid)
+			return true;
+	return false;
+}
+
+static bool role_was_kept(const struct pf_repair *repair, struct pf_role role)
+{
+	for (size_t i = 0; i < repair->kept_count; i++)
+		if (pf_role_equal(repair->kept[i].role, role))
+			return true;
+	return false;
+}
+
+/*
+ * New threads and the leaves of new roles are put in place; that is no drift. What a guest was
+ * found with, when the agent first looked, is told whatever it concerns.
+ */
+static bool was_kept(const struct pf_repair *repair, const struct pf_step *step)
+{
+	if (!repair->was_held)
+		return step->kind != PF_STEP_MAKE_GROUP;
+	switch (step->kind) {
+	case PF_STEP_ATTACH:
+	case PF_STEP_AFFINITY:
+		return thread_was_kept(repair, step->tid);
+	case PF_STEP_KNOB:
+		return role_was_kept(repair, step->role);
+	case PF_STEP_UNIT_KNOB:
+	case PF_STEP_CONTROLLERS:
+		return true;
+	case PF_STEP_MAKE_GROUP:
+		break;
+	}
+	return false;
+}
+
+static void tell_unknown(const struct pf_repair *repair, size_t i, pf_tell_fn tell, void *ctx)
+{
+	const struct pf_step *step = &repair->plan->steps[i];
+	bool failed = repair->outcomes[i].result == PF_OUTCOME_FAILED;
+	struct pf_event event;
+
+	pf_event_init(&event, PF_EVENT_DRIFT,
+		      repair->was_held ? PF_EVENT_UNKNOWN : PF_EVENT_START,
+		      failed ? PF_EVENT_FAILED : PF_EVENT_REPAIRED);
+	/* Without a time of its own it gets that of its being stored. */
+	if (!failed) {
+		event.boot_ns = repair->outcomes[i].settled_ns + (uint64_t)repair->sleep_ns;
+		event.wall_ns = event.boot_ns + (uint64_t)repair->wall_ahead_ns;
+	}
+	event.has_thread = step->tid > 0;
+	event.tid = step->tid;
+	event.role = step->role;
+	event.detail = pf_step_describe(step);
+	tell(&event, ctx);
+	pf_event_clear(&event);
+}
+
+static bool counts(const struct pf_outcome *outcome)
+{
+	return outcome->result == PF_OUTCOME_DONE || outcome->result == PF_OUTCOME_FAILED;
+}
+
+static bool is_news(const struct pf_repair *repair, size_t i)
+{
+	return repair->outcomes[i].result == PF_OUTCOME_DONE || repair->first_try;
+}
+
+/* The steps of one act of the plan, from @i on. Return: the first step behind them. */
+static size_t repair_group(struct pf_acts *acts, const struct pf_repair *repair, size_t i,
+			   pf_tell_fn tell, void *ctx)
+{
+	unsigned int act = repair->plan->steps[i].act;
+	size_t strange = SIZE_MAX;
+	bool known = false;
+
+	for (; i < repair->count && repair->plan->steps[i].act == act; i++) {
+		const struct pf_step *step = &repair->plan->steps[i];
+
+		if (!counts(&repair->outcomes[i]))
+			continue;
+		if (settle(acts, step, &repair->outcomes[i]))
+			known = true;
+		else if (strange == SIZE_MAX && is_news(repair, i) && was_kept(repair, step))
+			strange = i;
+	}
+	if (!known && strange != SIZE_MAX)
+		tell_unknown(repair, strange, tell, ctx);
+	return i;
+}
+
+void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_tell_fn tell,
+		      void *ctx)
+{
+	for (size_t i = 0; i < repair->count;)
+		i = repair_group(acts, repair, i, tell, ctx);
+	for (size_t i = 0; i < acts->count;) {
+		struct pf_act *act = &acts->items[i];
+
+		if (act->failed)
+			tell_failed(act, tell, ctx);
+		else if (act->settled_ns) {
+			tell_repaired(act, repair, tell, ctx);
+			forget(acts, i);
+			continue;
+		}
+		act->settled_ns = 0;
+		i++;
+	}
+}
+
+/* ---- acts that nothing came of ----------------------------------------------------------- */
+
+/* The service manager writes what it holds again and again: of its writes, those that change. */
+static bool is_as_desired(const struct pf_act *act, const struct pf_guest_status *status)
+{
+	for (size_t i = 0; i < status->knob_count; i++)
+		if (same_text(status->knobs[i].group, act->group) &&
+		    same_text(status->knobs[i].knob, act->knob))
+			return strcmp(status->knobs[i].desired, status->knobs[i].actual) == 0;
+	return true;
+}
+
+static void tell_observed(struct pf_act *act, const struct pf_guest_status *status, pf_tell_fn tell,
+			  void *ctx)
+{
+	/* libvirt's are told as what they are for: a promise that has changed. */
+	if (act->kind == PF_ACT_CPU || act->failure_told || act->by_libvirt ||
+	    (act->by_manager && act->kind == PF_ACT_KNOB && is_as_desired(act, status)))
+		return;
+	act->event.action = PF_EVENT_OBSERVED;
+	tell(&act->event, ctx);
+}
+
+uint64_t pf_acts_expire(struct pf_acts *acts, const struct pf_guest_status *status, bool repairing,
+			uint64_t now_usec, pf_tell_fn tell, void *ctx)
+{
+	uint64_t patience = repairing ? REPAIR_PATIENCE_USEC : PATIENCE_USEC;
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < acts->count;) {
+		uint64_t end = acts->items[i].since_usec + patience;
+
+		if (now_usec >= end) {
+			tell_observed(&acts->items[i], status, tell, ctx);
+			forget(acts, i);
+			continue;
+		}
+		/* A repair that ends meanwhile shortens the wait: look again soon enough. */
+		end = end < now_usec + PATIENCE_USEC ? end : now_usec + PATIENCE_USEC;
+		next = !next || end < next ? end : next;
+		i++;
+	}
+	return next;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One act, one record. What somebody did to a guest is kept until it is known what came of it: the
+ * repair that was read back, or nothing within a few seconds. Pure: time is an argument.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/apply/apply.h"
+#include "agent/model/event.h"
+#include "agent/model/plan.h"
+#include "agent/model/status.h"
+
+enum pf_act_kind {
+	PF_ACT_MASK,  /* a thread's affinity */
+	PF_ACT_MOVED, /* a thread, or the whole process, into another group */
+	PF_ACT_KNOB,
+	PF_ACT_CPU, /* a CPU went or came: may be why something is repaired, is never told alone */
+};
+
+struct pf_act {
+	enum pf_act_kind kind;
+	struct pf_event event; /* as it will be told */
+	bool whole;	       /* the whole process was moved */
+	bool has_role;	       /* event.role counts: a thread, or a leaf's knob */
+	bool by_libvirt;
+	bool by_manager; /* the service manager, process 1 */
+	char *group;	 /* of a knob */
+	char *knob;
+	/* pf_acts' own */
+	uint64_t since_usec;
+	uint64_t settled_ns; /* CLOCK_MONOTONIC, of the last step that put it right; 0: none */
+	bool failed;	     /* a step that should have put it right failed */
+	bool failure_told;
+};
+
+struct pf_acts {
+	struct pf_act *items;
+	size_t count;
+	uint64_t lost; /* acts for which there was no room, not told yet */
+};
+
+/* A thread that was where it belongs before: only such a one can drift without a known act. */
+struct pf_kept {
+	pid_t tid;
+	struct pf_role role;
+};
+
+struct pf_repair {
+	const struct pf_plan *plan;
+	const struct pf_outcome *outcomes; /* one a step */
+	size_t count;
+	const struct pf_kept *kept;
+	size_t kept_count;
+	bool first_try;	      /* no attempt at it has failed: failures are news */
+	bool was_held;	      /* the plan was empty since the agent looks after this guest */
+	int64_t sleep_ns;     /* CLOCK_BOOTTIME minus CLOCK_MONOTONIC */
+	int64_t wall_ahead_ns; /* CLOCK_REALTIME minus CLOCK_BOOTTIME */
+};
+
+/* Takes an event to be told, without guest and uuid. It stays the caller's. */
+typedef void (*pf_tell_fn)(struct pf_event *event, void *ctx);
+
+/**
+ * pf_acts_add - keeps an act
+ * @act: what it owns is taken over
+ *
+ * A repetition by the same process is counted in the one that is kept (event.suppressed); so is
+ * what libvirt does to one role in one go.
+ */
+void pf_acts_add(struct pf_acts *acts, struct pf_act *act, uint64_t now_usec);
+
+/**
+ * pf_acts_repaired - tells the acts that the carried out plan has put right, and forgets them
+ *
+ * A step belongs to the act that is nearest to it: the same thread or knob, else the same leaf,
+ * else something above both, else a CPU that went or came. An act's latency ends with the last of
+ * its steps. Steps of a guest that was held before and that belong to no act are told as one event
+ * an act of the plan, with cause unknown.
+ */
+void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_tell_fn tell,
+		      void *ctx);
+
+/**
+ * pf_acts_expire - tells and forgets the acts whose time is over, but for libvirt's own and for
+ * what the service manager wrote without an effect
+ * @status: the guest as the last pass saw it
+ * @repairing: a repair is still to come: wait longer
+ *
+ * Return: when to call again (CLOCK_MONOTONIC, us), 0: no act is kept.
+ */
+uint64_t pf_acts_expire(struct pf_acts *acts, const struct pf_guest_status *status, bool repairing,
+			uint64_t now_usec, pf_tell_fn tell, void *ctx);
+
+/* Frees all without telling. */
+void pf_acts_clear(struct pf_acts *acts);

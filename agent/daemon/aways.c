@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/aways.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/array.h"
+
+#define SECOND UINT64_C(1000000)
+#define AWAYS_MAX 1024 /* of one guest */
+#define SUM_USEC (10 * SECOND)
+
+static struct pf_away *find(struct pf_aways *aways, pid_t tid)
+{
+	for (size_t i = 0; i < aways->count; i++)
+		if (aways->items[i].event.tid == tid)
+			return &aways->items[i];
+	return NULL;
+}
+
+static void forget(struct pf_aways *aways, struct pf_away *away)
+{
+	pf_event_clear(&away->event);
+	*away = aways->items[--aways->count];
+}
+
+static void set_detail(struct pf_event *event, char *text)
+{
+	free(event->detail);
+	event->detail = text;
+}
+
+static void tell_sum(struct pf_away *away, pf_tell_fn tell, void *ctx)
+{
+	char *text;
+
+	if (asprintf(&text, "%" PRIu64 " stay%s outside its memory nodes%s", away->stays,
+		     away->stays == 1 ? "" : "s", away->open ? ", the last goes on" : "") < 0)
+		text = NULL;
+	set_detail(&away->event, text);
+	away->event.suppressed += away->stays - 1;
+	away->event.has_outside = away->event.outside_ns > 0;
+	tell(&away->event, ctx);
+}
+
+/* A stay that is told as going on: its return is told for itself. */
+static void now_told(struct pf_away *away)
+{
+	away->told = true;
+	away->due_usec = 0;
+	away->stays = 0;
+	away->event.suppressed = 0;
+	away->event.outside_ns = 0;
+}
+
+static void begin(struct pf_aways *aways, struct pf_event *event, bool floats, uint64_t now_usec)
+{
+	struct pf_away *away = aways->count < AWAYS_MAX ? pf_append(&aways->items, &aways->count)
+							: NULL;
+
+	if (!away) {
+		aways->lost++;
+		pf_event_clear(event);
+		return;
+	}
+	*away = (struct pf_away){
+		.event = *event,
+		.summed = floats,
+		.open = true,
+		.stays = 1,
+		.due_usec = now_usec + (floats ? SUM_USEC : SECOND),
+	};
+	*event = (struct pf_event){};
+}
+
+/* Another escape of a thread that is out already, or that floats. */
+static void again(struct pf_away *away, struct pf_event *event, bool floats)
+{
+	away->event.suppressed += event->suppressed;
+	if (away->summed && floats) {
+		away->open = true;
+		away->stays++;
+	}
+	pf_event_clear(event);
+}
+
+static void escaped(struct pf_aways *aways, struct pf_event *event, bool floats, uint64_t now_usec,
+		    pf_tell_fn tell, void *ctx)
+{
+	struct pf_away *away = find(aways, event->tid);
+
+	/* Floating or told already, now put elsewhere by an act: that is another escape. */
+	if (away && !floats && (away->summed || away->told)) {
+		if (!away->told)
+			tell_sum(away, tell, ctx);
+		forget(aways, away);
+		away = NULL;
+	}
+	if (away)
+		again(away, event, floats);
+	else
+		begin(aways, event, floats, now_usec);
+}
+
+static void came_back(struct pf_aways *aways, struct pf_event *event, pf_tell_fn tell, void *ctx)
+{
+	struct pf_away *away = find(aways, event->tid);
+
+	if (away && !away->told) {
+		away->open = false;
+		away->event.has_outside = true;
+		away->event.outside_ns += event->outside_ns;
+		away->event.suppressed += event->suppressed;
+		if (!away->summed) {
+			tell(&away->event, ctx);
+			forget(aways, away);
+		}
+	} else {
+		if (away)
+			event->cause = away->event.cause;
+		tell(event, ctx);
+		if (away)
+			forget(aways, away);
+	}
+	pf_event_clear(event);
+}
+
+void pf_aways_add(struct pf_aways *aways, struct pf_event *event, bool returned, bool floats,
+		  uint64_t now_usec, pf_tell_fn tell, void *ctx)
+{
+	if (returned)
+		came_back(aways, event, tell, ctx);
+	else
+		escaped(aways, event, floats, now_usec, tell, ctx);
+}
+
+uint64_t pf_aways_expire(struct pf_aways *aways, uint64_t now_usec, pf_tell_fn tell, void *ctx)
+{
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < aways->count;) {
+		struct pf_away *away = &aways->items[i];
+
+		if (away->due_usec && now_usec >= away->due_usec) {
+			if (away->summed)
+				tell_sum(away, tell, ctx);
+			else
+				tell(&away->event, ctx);
+			if (!away->open) {
+				forget(aways, away);
+				continue;
+			}
+			now_told(away);
+		}
+		if (away->due_usec && (!next || away->due_usec < next))
+			next = away->due_usec;
+		i++;
+	}
+	return next;
+}
+
+void pf_aways_end(struct pf_aways *aways, pid_t tid, pf_tell_fn tell, void *ctx)
+{
+	struct pf_away *away = find(aways, tid);
+
+	if (!away)
+		return;
+	if (!away->told && away->summed)
+		tell_sum(away, tell, ctx);
+	else if (!away->told)
+		tell(&away->event, ctx);
+	forget(aways, away);
+}
+
+void pf_aways_clear(struct pf_aways *aways)
+{
+	for (size_t i = 0; i < aways->count; i++)
+		pf_event_clear(&aways->items[i].event);
+	free(aways->items);
+	*aways = (struct pf_aways){};
+}

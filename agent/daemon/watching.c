@@ -1,0 +1,533 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/watching.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/cleanup.h"
+#include "agent/base/log.h"
+#include "agent/daemon/reconcile.h"
+#include "agent/daemon/report.h"
+#include "agent/observe/records.h"
+#include "agent/observe/watch.h"
+
+#define LOSSES_EVERY_USEC UINT64_C(10000000)
+/* A storm of acts does not make more passes than this over one guest. */
+#define LOOK_EVERY_USEC UINT64_C(20000)
+
+/* ---- telling ----------------------------------------------------------------------------- */
+
+static void log_event(const struct pf_held *held, const struct pf_event *event)
+{
+	char role[PF_ROLE_TEXT_MAX], actor[64] = "-", latency[32] = "-", outside[32] = "-";
+
+	if (event->has_actor)
+		snprintf(actor, sizeof(actor), "%s[%d] uid=%u", event->actor.comm,
+			 event->actor.pid, event->actor.uid);
+	if (event->has_latency)
+		snprintf(latency, sizeof(latency), "%" PRIu64, event->latency_ns);
+	if (event->has_outside)
+		snprintf(outside, sizeof(outside), "%" PRIu64, event->outside_ns);
+	pf_log(LOG_DEBUG,
+	       "guest '%s': event %s cause=%s action=%s tid=%d role='%s' actor=%s in %s cpu=%d->%d "
+	       "latency_ns=%s outside_ns=%s: %s",
+	       held ? held->name : "-", pf_event_kind_name(event->kind),
+	       pf_event_cause_name(event->cause), pf_event_action_name(event->action),
+	       event->has_thread ? event->tid : 0, pf_role_format(event->role, role), actor,
+	       event->has_actor && event->actor.cgroup ? event->actor.cgroup : "-",
+	       event->from_cpu, event->to_cpu, latency, outside, event->detail ?: "");
+}
+
+void pf_watching_tell(struct pf_agent *agent, const struct pf_held *held, struct pf_event *event)
+{
+	struct pf_event copy = *event;
+
+	log_event(held, event);
+	copy.guest = NULL;
+	copy.actor.cgroup = event->actor.cgroup ? strdup(event->actor.cgroup) : NULL;
+	copy.detail = event->detail ? strdup(event->detail) : NULL;
+	pf_report_event(agent, held, &copy);
+}
+
+struct teller {
+	struct pf_agent *agent;
+	struct pf_held *held;
+};
+
+static void tell(struct pf_event *event, void *ctx)
+{
+	struct teller *teller = ctx;
+
+	pf_watching_tell(teller->agent, teller->held, event);
+}
+
+/* ---- records ----------------------------------------------------------------------------- */
+
+static struct pf_held *find_held(struct pf_agent *agent, const char *uuid)
+{
+	for (size_t i = 0; uuid && i < agent->held_count; i++)
+		if (strcmp(agent->held[i].uuid, uuid) == 0)
+			return &agent->held[i];
+	return NULL;
+}
+
+/* By the program that it runs: names can be chosen freely. */
+static bool is_libvirt(pid_t tgid)
+{
+	char link[32], exe[512];
+	const char *name;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", tgid);
+	len = readlink(link, exe, sizeof(exe) - 1);
+	if (len <= 0)
+		return false;
+	exe[len] = '\0';
+	name = strrchr(exe, '/');
+	name = name ? name + 1 : exe;
+	return strcmp(name, "libvirtd") == 0 || strcmp(name, "virtqemud") == 0;
+}
+
+static void keep_act(struct pf_held *held, const struct pf_record *record, const char *group,
+		     struct pf_event *event)
+{
+	const struct pf_knob_record *knob = (const struct pf_knob_record *)record;
+	struct pf_act act = {
+		.event = *event,
+		.whole = record->flags & PF_RF_THREADGROUP,
+		.by_libvirt = event->has_actor && is_libvirt(event->actor.pid),
+		.by_manager = event->has_actor && event->actor.pid == 1,
+	};
+
+	act.has_role = pf_record_role(record, &act.event.role);
+	switch (record->kind) {
+	case PF_REC_MASK:
+		act.kind = PF_ACT_MASK;
+		break;
+	case PF_REC_MOVED:
+		act.kind = PF_ACT_MOVED;
+		break;
+	case PF_REC_CPU:
+		act.kind = PF_ACT_CPU;
+		break;
+	default:
+		act.kind = PF_ACT_KNOB;
+		act.knob = strdup(knob->knob);
+		act.group = strdup(group ?: "");
+		break;
+	}
+	*event = (struct pf_event){};
+	if (act.kind == PF_ACT_KNOB && (!act.knob || !act.group)) {
+		pf_event_clear(&act.event);
+		free(act.knob);
+		free(act.group);
+		return;
+	}
+	pf_acts_add(&held->acts, &act, pf_now_usec());
+}
+
+/* A CPU that goes or comes concerns every guest; whom it does is seen by what is repaired. */
+static void take_cpu(struct pf_agent *agent, const struct pf_record *record,
+		     const struct pf_clocks *clocks)
+{
+	for (size_t i = 0; i < agent->held_count; i++) {
+		struct pf_event event;
+
+		if (pf_record_event(record, NULL, clocks, &event) < 0)
+			return;
+		if (event.has_actor)
+			event.actor.cgroup =
+				pf_record_group_path(record->actor.cgid, event.actor.pid);
+		keep_act(&agent->held[i], record, NULL, &event);
+		agent->held[i].woken = true;
+	}
+}
+
+static bool is_float(const struct pf_record *record)
+{
+	return !(record->flags & PF_RF_OUT_CPU) &&
+	       (record->cause == PF_CAUSE_SCHEDULER || record->cause == PF_CAUSE_UNKNOWN);
+}
+
+static void take_event(struct pf_agent *agent, struct pf_held *held,
+		       const struct pf_record *record, const char *group, struct pf_event *event)
+{
+	struct teller teller = {agent, held};
+
+	switch ((enum pf_rec_kind)record->kind) {
+	case PF_REC_ESCAPE:
+	case PF_REC_PLACED:
+		/* Where the scheduler puts a thread that may float is no reason for a pass. */
+		held->woken |= !is_float(record);
+		pf_aways_add(&held->aways, event, false, is_float(record), pf_now_usec(), tell,
+			     &teller);
+		break;
+	case PF_REC_RETURN:
+		pf_aways_add(&held->aways, event, true, false, pf_now_usec(), tell, &teller);
+		break;
+	case PF_REC_MASK:
+	case PF_REC_MOVED:
+	case PF_REC_KNOB:
+		held->woken = true;
+		keep_act(held, record, group, event);
+		break;
+	case PF_REC_GROUP:
+		held->woken = true;
+		break;
+	case PF_REC_PAGES:
+	case PF_REC_NUMA:
+		pf_watching_tell(agent, held, event);
+		break;
+	case PF_REC_CPU:
+		break;
+	}
+}
+
+static void on_record(const struct pf_record *record, const char *uuid, const char *group,
+		      void *ctx)
+{
+	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
+	pf_auto_free char *found = NULL;
+	struct pf_agent *agent = ctx;
+	struct pf_held *held = find_held(agent, uuid);
+	struct pf_clocks clocks;
+
+	pf_clocks_read(&clocks);
+	if (record->kind == PF_REC_CPU)
+		take_cpu(agent, record, &clocks);
+	if (!held)
+		return;
+	if (!group && record->kind == PF_REC_MOVED)
+		group = found = pf_record_group_path(record->cgid, (pid_t)record->tid);
+	if (pf_record_event(record, group, &clocks, &event) < 0)
+		return;
+	if (event.has_actor)
+		event.actor.cgroup = pf_record_group_path(record->actor.cgid, event.actor.pid);
+	take_event(agent, held, record, group, &event);
+}
+
+/* ---- time -------------------------------------------------------------------------------- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	if (!a || !b)
+		return a ?: b;
+	return a < b ? a : b;
+}
+
+static bool repairing(const struct pf_held *held)
+{
+	return held->plan.count && !held->released && held->status.mode != PF_MODE_OBSERVE;
+}
+
+static uint64_t expire_guest(struct pf_agent *agent, struct pf_held *held)
+{
+	struct teller teller = {agent, held};
+	uint64_t now = pf_now_usec();
+
+	return earlier(pf_acts_expire(&held->acts, &held->status, repairing(held), now, tell,
+				      &teller),
+		       pf_aways_expire(&held->aways, now, tell, &teller));
+}
+
+static void expire_all(struct pf_agent *agent)
+{
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < agent->held_count; i++)
+		next = earlier(next, expire_guest(agent, &agent->held[i]));
+	if (!agent->watching.expiry)
+		return;
+	if (next)
+		sd_event_source_set_time(agent->watching.expiry, next);
+	sd_event_source_set_enabled(agent->watching.expiry, next ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static int on_expiry(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	(void)source, (void)usec;
+	expire_all(ctx);
+	return 0;
+}
+
+/* ---- the ring ---------------------------------------------------------------------------- */
+
+/* Waits as the ring wants it: for the next record, or for some time. */
+static void wait_again(struct pf_watching *watching, unsigned int again_usec)
+{
+	sd_event_source_set_enabled(watching->ring, again_usec ? SD_EVENT_OFF : SD_EVENT_ON);
+	if (again_usec)
+		sd_event_source_set_time_relative(watching->again, again_usec);
+	sd_event_source_set_enabled(watching->again, again_usec ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+void pf_watching_catch_up(struct pf_agent *agent)
+{
+	struct pf_watching *watching = &agent->watching;
+	unsigned int again_usec = 0;
+	struct pf_err err;
+
+	if (!watching->reading)
+		return;
+	if (pf_watch_consume(watching->watch, &again_usec, &err) < 0)
+		pf_log(LOG_ERR, "the eBPF programs' records can't be read: %s", err.text);
+	wait_again(watching, again_usec);
+}
+
+static void pass_over_woken(struct pf_agent *agent)
+{
+	for (size_t i = 0; i < agent->held_count; i++) {
+		struct pf_held *held = &agent->held[i];
+		uint64_t now = pf_now_usec();
+
+		if (!held->woken)
+			continue;
+		if (now < held->looked_usec + LOOK_EVERY_USEC)
+			pf_reconcile_at(agent, held, held->looked_usec + LOOK_EVERY_USEC);
+		else
+			pf_reconcile_guest(agent, held);
+	}
+	expire_all(agent);
+}
+
+static int on_ring(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+	(void)source, (void)fd, (void)events;
+	pf_watching_catch_up(ctx);
+	pass_over_woken(ctx);
+	return 0;
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	(void)source, (void)usec;
+	pf_watching_catch_up(ctx);
+	pass_over_woken(ctx);
+	return 0;
+}
+
+/* ---- losses ------------------------------------------------------------------------------ */
+
+static void tell_loss(struct pf_agent *agent, struct pf_held *held, uint64_t suppressed,
+		      uint64_t lost, const char *why)
+{
+	PF_CLEANUP(pf_event_clear) struct pf_event event;
+	struct pf_clocks clocks;
+
+	pf_event_init(&event, PF_EVENT_AGENT, PF_EVENT_LOST, PF_EVENT_OBSERVED);
+	pf_clocks_read(&clocks);
+	event.boot_ns = pf_now_usec() * 1000 + (uint64_t)clocks.sleep_ns;
+	event.wall_ns = event.boot_ns + (uint64_t)clocks.wall_ahead_ns;
+	event.suppressed = suppressed + lost;
+	if (asprintf(&event.detail, "%s: %" PRIu64 " held back, %" PRIu64 " lost", why, suppressed,
+		     lost) < 0)
+		event.detail = NULL;
+	pf_watching_tell(agent, held, &event);
+}
+
+static void count_guest(struct pf_agent *agent, struct pf_held *held)
+{
+	uint64_t suppressed, lost = held->acts.lost + held->aways.lost;
+	struct pf_counters now;
+	struct pf_err err;
+
+	if (pf_watch_counters(agent->watching.watch, held->uuid, &now, &err) < 0)
+		return;
+	/* A slot that was given back takes its counts along. */
+	suppressed = now.suppressed > held->suppressed_told
+			     ? now.suppressed - held->suppressed_told : 0;
+	lost += now.dropped > held->dropped_told ? now.dropped - held->dropped_told : 0;
+	held->suppressed_told = now.suppressed;
+	held->dropped_told = now.dropped;
+	held->acts.lost = held->aways.lost = 0;
+	if (suppressed || lost)
+		tell_loss(agent, held, suppressed, lost, "records of this guest");
+}
+
+static void count_losses(struct pf_agent *agent)
+{
+	struct pf_watching *watching = &agent->watching;
+	uint64_t missing, now = pf_now_usec();
+
+	if (now < watching->counted_usec + LOSSES_EVERY_USEC)
+		return;
+	watching->counted_usec = now;
+	for (size_t i = 0; i < agent->held_count; i++)
+		count_guest(agent, &agent->held[i]);
+	missing = pf_watch_missing(watching->watch);
+	if (missing > watching->missing_told)
+		tell_loss(agent, NULL, 0, missing - watching->missing_told, "numbered records");
+	watching->missing_told = missing;
+}
+
+/* ---- what the reconciler calls ----------------------------------------------------------- */
+
+void pf_watching_host(struct pf_agent *agent)
+{
+	if (agent->watching.watch)
+		pf_watch_host(agent->watching.watch, &agent->host);
+}
+
+void pf_watching_guest(const struct pf_placement *placement, const struct pf_actual *actual,
+		       void *ctx)
+{
+	struct pf_agent *agent = ctx;
+	struct pf_err err;
+
+	if (!agent->watching.watch)
+		return;
+	if (!pf_watch_guest(agent->watching.watch, placement, actual, &err)) {
+		agent->watching.full_told = false;
+		return;
+	}
+	if (!agent->watching.full_told)
+		pf_log(LOG_WARNING, "guest '%s' is not watched in full: %s", placement->name,
+		       err.text);
+	agent->watching.full_told = true;
+}
+
+static void begin_reading(struct pf_agent *agent)
+{
+	agent->watching.reading = true;
+	pf_watch_sweep(agent->watching.watch);
+	pf_watching_catch_up(agent);
+}
+
+void pf_watching_passed(struct pf_agent *agent, bool all)
+{
+	struct pf_watching *watching = &agent->watching;
+	struct pf_err err;
+
+	if (watching->watch && pf_watch_settle(watching->watch, &err) < 0)
+		pf_log(LOG_WARNING, "threads outside are not timed: %s", err.text);
+	/* Records name guests by what the first pass over all of them has found. */
+	if (watching->watch && all && agent->known && !watching->reading)
+		begin_reading(agent);
+	if (watching->reading && all)
+		count_losses(agent);
+	expire_all(agent);
+}
+
+void pf_watching_repaired(struct pf_agent *agent, struct pf_held *held,
+			  const struct pf_outcome *outcomes, size_t count)
+{
+	struct teller teller = {agent, held};
+	struct pf_clocks clocks;
+	struct pf_repair repair = {
+		.plan = &held->plan,
+		.outcomes = outcomes,
+		.count = count < held->plan.count ? count : held->plan.count,
+		.kept = held->kept,
+		.kept_count = held->kept_count,
+		.was_held = held->kept_count > 0,
+		.first_try = held->attempts == 0,
+	};
+
+	pf_clocks_read(&clocks);
+	repair.sleep_ns = clocks.sleep_ns;
+	repair.wall_ahead_ns = clocks.wall_ahead_ns;
+	pf_acts_repaired(&held->acts, &repair, tell, &teller);
+}
+
+void pf_watching_ended(struct pf_agent *agent, struct pf_held *held)
+{
+	struct teller teller = {agent, held};
+
+	pf_acts_expire(&held->acts, &held->status, false, UINT64_MAX, tell, &teller);
+	while (held->aways.count)
+		pf_aways_end(&held->aways, held->aways.items[0].event.tid, tell, &teller);
+	if (agent->watching.watch)
+		pf_watch_drop(agent->watching.watch, held->uuid);
+}
+
+/* ---- start and stop ---------------------------------------------------------------------- */
+
+static int open_watch(struct pf_agent *agent, struct pf_err *err)
+{
+	pf_auto_free char *seen = NULL;
+	struct pf_watch_options options = {
+		.pin_path = agent->config.pin_path,
+		.on_record = on_record,
+		.arg = agent,
+	};
+
+	if (asprintf(&seen, "%s/records-seen", agent->config.state_dir) < 0)
+		return pf_fail(err, ENOMEM, "start to watch");
+	options.seen_path = seen;
+	return pf_watch_open(&options, &agent->host, &agent->watching.watch, err);
+}
+
+static void say_origin(const struct pf_watch *watch)
+{
+	static const char *const texts[] = {
+		[PF_BPF_LOADED] = "eBPF programs loaded",
+		[PF_BPF_ADOPTED] = "eBPF programs adopted: nothing was missed",
+		[PF_BPF_REPLACED] = "eBPF programs of another build replaced, counters carried over",
+		[PF_BPF_RENEWED] = "eBPF programs loaded anew: the pins that were there could not "
+				   "be used, counters begin at 0",
+	};
+
+	pf_log(LOG_INFO, "%s", texts[pf_watch_origin(watch)]);
+}
+
+static int add_sources(struct pf_agent *agent)
+{
+	struct pf_watching *watching = &agent->watching;
+	int r;
+
+	r = sd_event_add_time(agent->event, &watching->expiry, CLOCK_MONOTONIC, 0, 1000, on_expiry,
+			      agent);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(watching->expiry, SD_EVENT_OFF);
+	if (r < 0 || !watching->watch)
+		return r;
+	r = sd_event_add_io(agent->event, &watching->ring, pf_watch_fd(watching->watch), POLLIN,
+			    on_ring, agent);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(watching->ring, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time(agent->event, &watching->again, CLOCK_MONOTONIC, 0, 1,
+				      on_again, agent);
+	return r < 0 ? r : sd_event_source_set_enabled(watching->again, SD_EVENT_OFF);
+}
+
+int pf_watching_start(struct pf_agent *agent, struct pf_err *err)
+{
+	struct pf_err why;
+	int r = open_watch(agent, &why);
+
+	if (r < 0) {
+		pf_log(LOG_WARNING, "eBPF is not used, drift is found by looking every %" PRIu64
+		       " ms and without its doer: %s", agent->config.interval_usec / 1000, why.text);
+		agent->watching.refusal = strdup(why.text);
+	} else {
+		say_origin(agent->watching.watch);
+	}
+	r = add_sources(agent);
+	return r < 0 ? pf_fail(err, r, "set up the event loop") : 0;
+}
+
+void pf_watching_stop(struct pf_agent *agent)
+{
+	struct pf_watching *watching = &agent->watching;
+
+	for (size_t i = 0; i < agent->held_count; i++) {
+		struct teller teller = {agent, &agent->held[i]};
+
+		pf_acts_expire(&agent->held[i].acts, &agent->held[i].status, false, UINT64_MAX,
+			       tell, &teller);
+		while (agent->held[i].aways.count)
+			pf_aways_end(&agent->held[i].aways,
+				     agent->held[i].aways.items[0].event.tid, tell, &teller);
+	}
+	sd_event_source_unref(watching->ring);
+	sd_event_source_unref(watching->again);
+	sd_event_source_unref(watching->expiry);
+	pf_watch_close(&watching->watch);
+	free(watching->refusal);
+	*watching = (struct pf_watching){};
+}
