@@ -4,6 +4,7 @@
 # Prints TAP lines as they come and ends with "N passed, M failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+unset MAKEFLAGS MAKELEVEL MFLAGS # this is no part of the make that may have called it
 log=.build/check.log
 mkdir -p .build
 packaging/deps.sh --quiet || exit 1

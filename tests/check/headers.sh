@@ -3,6 +3,7 @@
 # Touching a header rebuilds what includes it and nothing else; a second make does nothing.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+unset MAKEFLAGS MAKELEVEL MFLAGS # this is no part of the make that may have called it
 failed=0
 result() {
 	if [[ $1 == 0 ]]; then echo "ok - build: $2"; else echo "not ok - build: $2"; failed=1; fi

@@ -63,10 +63,16 @@ test_huge_pages_are_counted_per_node()
 	echo 0 > /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
 }
 
-test_the_table_is_for_80_columns()
+test_the_table_says_who_is_promised_a_cpu_within_80_columns()
 {
+	guest homely --cputune "<vcpupin vcpu='0' cpuset='3'/>"
+	agent_start
+	becomes held state homely
 	"$PINFOLD" host > /tmp/host.txt
+	agent_stop
+	lab_guest_destroy homely
 	cat /tmp/host.txt
+	grep -E "^ *3 .* homely: vcpu 0$" /tmp/host.txt
 	never grep -E "^.{81}" /tmp/host.txt
 	never grep -P '\x1b' /tmp/host.txt
 }
