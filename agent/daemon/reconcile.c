@@ -267,6 +267,7 @@ void pf_reconcile(struct pf_agent *agent)
 {
 	take_snapshot(agent);
 	look(agent);
+	pf_watching_looked(agent);
 	for (size_t i = 0; i < agent->held_count; i++) {
 		struct pf_held *held = &agent->held[i];
 

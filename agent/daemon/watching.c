@@ -390,8 +390,10 @@ void pf_watching_guest(const struct pf_placement *placement, const struct pf_act
 	agent->watching.full_told = true;
 }
 
-static void begin_reading(struct pf_agent *agent)
+void pf_watching_looked(struct pf_agent *agent)
 {
+	if (!agent->watching.watch || agent->watching.reading || !agent->known)
+		return;
 	agent->watching.reading = true;
 	pf_watch_sweep(agent->watching.watch);
 	pf_watching_catch_up(agent);
@@ -404,9 +406,6 @@ void pf_watching_passed(struct pf_agent *agent, bool all)
 
 	if (watching->watch && pf_watch_settle(watching->watch, &err) < 0)
 		pf_log(LOG_WARNING, "threads outside are not timed: %s", err.text);
-	/* Records name guests by what the first pass over all of them has found. */
-	if (watching->watch && all && agent->known && !watching->reading)
-		begin_reading(agent);
 	if (watching->reading && all)
 		count_losses(agent);
 	expire_all(agent);

@@ -25,6 +25,12 @@ void pf_watching_host(struct pf_agent *agent);
 void pf_watching_guest(const struct pf_placement *placement, const struct pf_actual *actual,
 		       void *agent);
 
+/*
+ * All guests have been looked at and nothing is put right yet. Records name guests by what is found
+ * then, so the first time begins to read those that a former agent left.
+ */
+void pf_watching_looked(struct pf_agent *agent);
+
 /* After passes: the kernel's view follows. @all: they were over every guest. */
 void pf_watching_passed(struct pf_agent *agent, bool all);
 

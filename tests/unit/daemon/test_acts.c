@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* One act, one record; one escape, one record. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/base/array.h"
+#include "agent/daemon/acts.h"
+#include "agent/daemon/aways.h"
+
+#define SECOND UINT64_C(1000000)
+#define BOOT UINT64_C(9000000000) /* when the acts happened */
+#define SLEPT 4000000000	  /* boot time minus monotonic */
+
+static const struct pf_role vcpu0 = {PF_ROLE_VCPU, 0};
+
+static struct {
+	enum pf_event_cause cause;
+	enum pf_event_action action;
+	uint64_t latency_ns, outside_ns, suppressed;
+	bool has_latency, has_outside;
+	pid_t tid;
+} told[16];
+static size_t told_count;
+
+static void tell(struct pf_event *event, void *ctx)
+{
+	(void)ctx;
+	assert_true(told_count < 16);
+	told[told_count].cause = event->cause;
+	told[told_count].action = event->action;
+	told[told_count].has_latency = event->has_latency;
+	told[told_count].latency_ns = event->latency_ns;
+	told[told_count].has_outside = event->has_outside;
+	told[told_count].outside_ns = event->outside_ns;
+	told[told_count].suppressed = event->suppressed;
+	told[told_count++].tid = event->tid;
+}
+
+static struct pf_act act_of(enum pf_act_kind kind, enum pf_event_cause cause, pid_t tid, pid_t doer)
+{
+	struct pf_act act = {.kind = kind, .has_role = true};
+
+	pf_event_init(&act.event, PF_EVENT_DRIFT, cause, PF_EVENT_OBSERVED);
+	act.event.boot_ns = BOOT;
+	act.event.has_thread = tid != 0;
+	act.event.tid = tid;
+	act.event.role = vcpu0;
+	act.event.has_actor = true;
+	act.event.actor.pid = doer;
+	return act;
+}
+
+static void add_mask(struct pf_acts *acts, pid_t tid, pid_t doer)
+{
+	struct pf_act act = act_of(PF_ACT_MASK, PF_EVENT_AFFINITY, tid, doer);
+
+	pf_acts_add(acts, &act, SECOND);
+}
+
+static void add_knob(struct pf_acts *acts, const char *group, const char *knob, bool by_manager)
+{
+	struct pf_act act = act_of(PF_ACT_KNOB, PF_EVENT_CPUSET, 0, 77);
+
+	act.group = strdup(group);
+	act.knob = strdup(knob);
+	act.by_manager = by_manager;
+	pf_acts_add(acts, &act, SECOND);
+}
+
+/* A plan of up to two steps, all in one act, each settled at its place in the plan. */
+static void repair(struct pf_acts *acts, struct pf_step *steps, size_t count,
+		   enum pf_outcome_result result, bool was_held)
+{
+	static const struct pf_kept kept = {100, {PF_ROLE_VCPU, 0}};
+	struct pf_plan plan = {.steps = steps, .count = count};
+	struct pf_outcome outcomes[2] = {};
+
+	for (size_t i = 0; i < count; i++) {
+		outcomes[i].result = result;
+		outcomes[i].settled_ns = BOOT - SLEPT + (i + 1) * 1000;
+	}
+	pf_acts_repaired(acts, &(struct pf_repair){.plan = &plan, .outcomes = outcomes,
+						   .count = count, .kept = &kept, .kept_count = 1,
+						   .was_held = was_held, .first_try = true,
+						   .sleep_ns = SLEPT}, tell, NULL);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	told_count = 0;
+	return 0;
+}
+
+static void a_cpuset_and_the_mask_behind_it_are_one_repair_that_ends_with_the_last(void **state)
+{
+	struct pf_acts acts = {};
+	struct pf_step steps[] = {
+		{.kind = PF_STEP_KNOB, .group = (char *)"/g/vcpu0", .knob = (char *)"cpuset.cpus"},
+		{.kind = PF_STEP_AFFINITY, .tid = 100},
+	};
+
+	(void)state;
+	steps[0].role = steps[1].role = vcpu0;
+	add_knob(&acts, "/g/vcpu0", "cpuset.cpus", false);
+	repair(&acts, steps, 2, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].cause, PF_EVENT_CPUSET);
+	assert_int_equal(told[0].action, PF_EVENT_REPAIRED);
+	assert_true(told[0].has_latency);
+	assert_int_equal(told[0].latency_ns, 2000);
+	assert_int_equal(acts.count, 0);
+	pf_acts_clear(&acts);
+}
+
+static void an_act_on_another_thread_is_not_what_was_repaired(void **state)
+{
+	struct pf_acts acts = {};
+	struct pf_step step = {.kind = PF_STEP_AFFINITY, .tid = 100, .role = vcpu0};
+
+	(void)state;
+	add_mask(&acts, 101, 7);
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].cause, PF_EVENT_UNKNOWN);
+	assert_false(told[0].has_latency);
+	assert_int_equal(acts.count, 1);
+	pf_acts_clear(&acts);
+}
+
+static void a_new_thread_put_in_place_is_no_drift(void **state)
+{
+	struct pf_acts acts = {};
+	struct pf_step step = {.kind = PF_STEP_AFFINITY, .tid = 555, .role = vcpu0};
+
+	(void)state;
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 0);
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, false);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].cause, PF_EVENT_START);
+}
+
+static void what_nothing_came_of_is_told_once_when_its_time_is_over(void **state)
+{
+	const struct pf_guest_status status = {};
+	struct pf_acts acts = {};
+
+	(void)state;
+	add_mask(&acts, 100, 7);
+	add_mask(&acts, 100, 7); /* the same doer again */
+	add_mask(&acts, 100, 8); /* another one */
+	assert_int_equal(acts.count, 2);
+	assert_true(pf_acts_expire(&acts, &status, false, 2 * SECOND, tell, NULL) > 2 * SECOND);
+	assert_int_equal(told_count, 0);
+	assert_true(pf_acts_expire(&acts, &status, true, 20 * SECOND, tell, NULL) > 20 * SECOND);
+	assert_int_equal(told_count, 0);
+	assert_int_equal(pf_acts_expire(&acts, &status, false, 20 * SECOND, tell, NULL), 0);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[0].action, PF_EVENT_OBSERVED);
+	assert_int_equal(told[0].suppressed, 1);
+	pf_acts_clear(&acts);
+}
+
+static void what_the_service_manager_writes_without_effect_is_not_told(void **state)
+{
+	const struct pf_guest_status status = {};
+	struct pf_acts acts = {};
+
+	(void)state;
+	add_knob(&acts, "/g", "cpuset.cpus", true);
+	pf_acts_expire(&acts, &status, false, 20 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 0);
+	add_knob(&acts, "/g", "cpuset.cpus", false);
+	pf_acts_expire(&acts, &status, false, 20 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 1);
+	pf_acts_clear(&acts);
+}
+
+static void a_failure_is_told_once_and_its_repair_again(void **state)
+{
+	struct pf_acts acts = {};
+	struct pf_step step = {.kind = PF_STEP_AFFINITY, .tid = 100, .role = vcpu0};
+
+	(void)state;
+	add_mask(&acts, 100, 7);
+	repair(&acts, &step, 1, PF_OUTCOME_FAILED, true);
+	repair(&acts, &step, 1, PF_OUTCOME_FAILED, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].action, PF_EVENT_FAILED);
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[1].action, PF_EVENT_REPAIRED);
+	pf_acts_clear(&acts);
+}
+
+static void stay(struct pf_aways *aways, bool returned, bool floats, uint64_t outside_ns,
+		 uint64_t now_usec)
+{
+	struct pf_event event;
+
+	pf_event_init(&event, PF_EVENT_ESCAPE, PF_EVENT_CPUSET, PF_EVENT_OBSERVED);
+	event.tid = 100;
+	event.has_outside = returned;
+	event.outside_ns = outside_ns;
+	pf_aways_add(aways, &event, returned, floats, now_usec, tell, NULL);
+}
+
+static void a_short_stay_is_one_event_with_its_length(void **state)
+{
+	struct pf_aways aways = {};
+
+	(void)state;
+	stay(&aways, false, false, 0, SECOND);
+	assert_int_equal(pf_aways_expire(&aways, SECOND, tell, NULL), 2 * SECOND);
+	assert_int_equal(told_count, 0);
+	stay(&aways, true, false, 1234, SECOND + 5);
+	assert_int_equal(told_count, 1);
+	assert_true(told[0].has_outside);
+	assert_int_equal(told[0].outside_ns, 1234);
+	assert_int_equal(pf_aways_expire(&aways, 9 * SECOND, tell, NULL), 0);
+	assert_int_equal(told_count, 1);
+	pf_aways_clear(&aways);
+}
+
+static void a_long_stay_is_told_when_it_is_a_second_old_and_when_it_ends(void **state)
+{
+	struct pf_aways aways = {};
+
+	(void)state;
+	stay(&aways, false, false, 0, SECOND);
+	pf_aways_expire(&aways, 2 * SECOND, tell, NULL);
+	pf_aways_expire(&aways, 3 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 1);
+	assert_false(told[0].has_outside);
+	stay(&aways, true, false, 5555, 4 * SECOND);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[1].outside_ns, 5555);
+	assert_int_equal(told[1].cause, PF_EVENT_CPUSET);
+	pf_aways_clear(&aways);
+}
+
+static void a_floating_threads_stays_are_summed_up(void **state)
+{
+	struct pf_aways aways = {};
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		stay(&aways, false, true, 0, SECOND);
+		stay(&aways, true, false, 100, SECOND);
+	}
+	assert_int_equal(told_count, 0);
+	pf_aways_expire(&aways, 11 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].outside_ns, 500);
+	assert_int_equal(told[0].suppressed, 4);
+	assert_int_equal(aways.count, 0);
+	pf_aways_clear(&aways);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(
+			a_cpuset_and_the_mask_behind_it_are_one_repair_that_ends_with_the_last,
+			setup),
+		cmocka_unit_test_setup(an_act_on_another_thread_is_not_what_was_repaired, setup),
+		cmocka_unit_test_setup(a_new_thread_put_in_place_is_no_drift, setup),
+		cmocka_unit_test_setup(what_nothing_came_of_is_told_once_when_its_time_is_over,
+				       setup),
+		cmocka_unit_test_setup(
+			what_the_service_manager_writes_without_effect_is_not_told, setup),
+		cmocka_unit_test_setup(a_failure_is_told_once_and_its_repair_again, setup),
+		cmocka_unit_test_setup(a_short_stay_is_one_event_with_its_length, setup),
+		cmocka_unit_test_setup(
+			a_long_stay_is_told_when_it_is_a_second_old_and_when_it_ends, setup),
+		cmocka_unit_test_setup(a_floating_threads_stays_are_summed_up, setup),
+	};
+
+	return cmocka_run_group_tests_name("daemon acts", tests, NULL, NULL);
+}
