@@ -37,11 +37,10 @@ struct pf_audit {
 	size_t first;
 	size_t count;
 	uint64_t queued_ns;  /* when the first of the queue came */
-	uint64_t added;	     /* in all, dropped ones too */
-	uint64_t finished;   /* of those, how many have been tried once */
 	uint64_t lost;	     /* in all */
 	uint64_t lost_since; /* wall clock of the first that is not told yet; 0: all are told */
-	unsigned int flushes;
+	uint64_t asked;	     /* rounds that pf_audit_flush() asked for */
+	uint64_t answered;   /* of those, how many are over */
 	bool stop;
 	struct pf_audit_state state;
 
@@ -388,7 +387,7 @@ static uint64_t next_time(const struct pf_audit *audit)
 /* Waits until there is something to do. Under the lock. */
 static void wait_for_work(struct pf_audit *audit)
 {
-	while (!audit->stop && !audit->flushes && audit->count < BATCH) {
+	while (!audit->stop && audit->asked == audit->answered && audit->count < BATCH) {
 		struct timespec when = at(next_time(audit));
 
 		if (pthread_cond_timedwait(&audit->work, &audit->lock, &when) == ETIMEDOUT)
@@ -439,24 +438,23 @@ static void *run(void *ctx)
 	bool stop = false, more = true; /* opens the database before there is an event */
 
 	while (!stop) {
-		uint64_t added;
+		uint64_t asked;
 		bool must_try;
 
 		pthread_mutex_lock(&audit->lock);
 		if (!more)
 			wait_for_work(audit);
 		stop = audit->stop;
-		must_try = stop || audit->flushes;
-		audit->flushes = 0;
+		asked = audit->asked;
+		must_try = stop || asked > audit->answered;
 		take_queue(audit);
-		added = audit->added;
 		pthread_mutex_unlock(&audit->lock);
 
 		audit->retry_at_ns = must_try ? 0 : audit->retry_at_ns;
 		more = work(audit, must_try);
 
 		pthread_mutex_lock(&audit->lock);
-		audit->finished = added;
+		audit->answered = asked;
 		audit->state.waiting = audit->backlog_count;
 		pthread_cond_broadcast(&audit->done);
 		pthread_mutex_unlock(&audit->lock);
@@ -559,7 +557,6 @@ void pf_audit_add(struct pf_audit *audit, struct pf_event *event)
 		return;
 	}
 	pthread_mutex_lock(&audit->lock);
-	audit->added++;
 	if (audit->count == audit->options.queue_max) {
 		count_lost(audit, event);
 		pf_event_clear(event);
@@ -577,16 +574,14 @@ void pf_audit_add(struct pf_audit *audit, struct pf_event *event)
 
 int pf_audit_flush(struct pf_audit *audit, struct pf_err *err)
 {
-	uint64_t added;
+	uint64_t ticket;
 	int r = 0;
 
 	pthread_mutex_lock(&audit->lock);
-	added = audit->added;
-	while (audit->finished < added || audit->flushes || !audit->state.open) {
-		audit->flushes = 1;
-		pthread_cond_signal(&audit->work);
+	ticket = ++audit->asked;
+	pthread_cond_signal(&audit->work);
+	while (audit->answered < ticket)
 		pthread_cond_wait(&audit->done, &audit->lock);
-	}
 	if (audit->state.waiting)
 		r = pf_fail_plain(err, EIO, "%s", audit->state.problem);
 	pthread_mutex_unlock(&audit->lock);

@@ -102,12 +102,12 @@ static void check_row(struct walk *walk, sqlite3_stmt *rows)
 	pf_row_from_result(rows, &row);
 	if (sqlite3_column_bytes(rows, PF_ROW_CELLS) == PF_HASH_BYTES)
 		memcpy(stored.byte, sqlite3_column_blob(rows, PF_ROW_CELLS), PF_HASH_BYTES);
-	if (seq > expected)
-		wrong(walk, expected, "record %" PRIu64 "%s missing: it was removed", expected,
-		      seq > expected + 1 ? " and more behind it are" : " is");
-	else if (seq < expected)
-		wrong(walk, seq, "record %" PRIu64 " stands before the oldest that there can be",
-		      seq);
+	if ((int64_t)seq < (int64_t)expected)
+		wrong(walk, expected, "record %" PRId64 " stands before the oldest that there can be",
+		      (int64_t)seq);
+	else if (seq > expected)
+		wrong(walk, expected, "record %" PRIu64 "%s removed", expected,
+		      seq > expected + 1 ? " and more behind it were" : " was");
 	pf_row_hash(&walk->at.hash, &row, &computed);
 	if (!same_hash(&computed, &stored))
 		wrong(walk, seq,
