@@ -90,6 +90,10 @@ static void what_makes_no_sense_is_refused_with_words(void **state)
 		{"pinfold host web", "host: 'web' is one argument too many"},
 		{"pinfold status a b", "status: 'b' is one argument too many"},
 		{"pinfold hold", "hold wants a GUEST"},
+		{"pinfold status --kind drift", "status does not take a choice of events"},
+		{"pinfold plan --follow", "plan does not take --follow"},
+		{"pinfold audit -n", "-n wants a value"},
+		{"pinfold audit verify now", "audit: 'now' is one argument too many"},
 		{"pinfold release", "release wants a GUEST"},
 	};
 
@@ -104,6 +108,31 @@ static void what_makes_no_sense_is_refused_with_words(void **state)
 			fail_msg("%s: '%s'", bad[i][0], err.text);
 		assert_string_equal(cli.command, "untouched");
 	}
+}
+
+static void events_are_chosen_by_options(void **state)
+{
+	struct line line;
+	struct pf_cli cli;
+
+	(void)state;
+	assert_int_equal(parse(&line, "pinfold audit --guest web --since=-2h -n 7 --follow --file /f",
+			       &cli, NULL),
+			 0);
+	assert_string_equal(pf_cli_filter_keys[0], "guest");
+	assert_string_equal(cli.filters[0], "web");
+	assert_null(cli.filters[1]);
+	assert_string_equal(cli.filters[4], "-2h");
+	assert_string_equal(pf_cli_filter_keys[6], "last");
+	assert_string_equal(cli.filters[6], "7");
+	assert_string_equal(cli.file, "/f");
+	assert_int_equal(cli.seen, PF_OPTION_FILTER | PF_OPTION_FOLLOW | PF_OPTION_FILE);
+	assert_int_equal(parse(&line, "pinfold audit --until x --action y --cause z --kind k", &cli,
+			       NULL),
+			 0);
+	for (size_t i = 1; i < 6; i++)
+		if (i != 4)
+			assert_non_null(cli.filters[i]);
 }
 
 static void help_and_version_need_nothing_else(void **state)
@@ -156,6 +185,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_the_agents),
 		cmocka_unit_test(a_guest_may_be_called_like_an_option),
 		cmocka_unit_test(what_makes_no_sense_is_refused_with_words),
+		cmocka_unit_test(events_are_chosen_by_options),
 		cmocka_unit_test(help_and_version_need_nothing_else),
 		cmocka_unit_test(every_command_is_in_the_help),
 		cmocka_unit_test(an_agent_out_of_reach_is_3_and_its_refusal_1),
