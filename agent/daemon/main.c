@@ -5,20 +5,25 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "agent/base/cleanup.h"
 #include "agent/base/log.h"
 #include "agent/daemon/loop.h"
+#include "agent/source/config_file.h"
+#include "bpf/loader.h"
 
 const char *argp_program_version = "pinfoldd " PF_VERSION;
 
 struct arguments {
 	const char *config;
 	bool once;
+	bool unpin;
 };
 
 static const struct argp_option options[] = {
 	{"config", 'c', "FILE", 0, "read FILE instead of " PF_CONFIG_PATH, 0},
 	{"once", '1', NULL, 0, "hold every guest once and exit: 0 when nothing is left to do, 1 else",
 	 0},
+	{"unpin", 'u', NULL, 0, "end the eBPF programs that go on counting without an agent, and exit", 0},
 	{},
 };
 
@@ -32,6 +37,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case '1':
 		arguments->once = true;
+		return 0;
+	case 'u':
+		arguments->unpin = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': no argument is expected", arg);
@@ -61,6 +69,27 @@ static int exit_code(int r)
 	}
 }
 
+static int unpin(const struct arguments *arguments, struct pf_err *err)
+{
+	PF_CLEANUP(pf_config_clear) struct pf_config config = {};
+	int r = pf_config_load(arguments->config ?: PF_CONFIG_PATH, arguments->config != NULL,
+			       &config, err);
+
+	return r < 0 ? r : pf_bpf_uninstall(config.pin_path, err);
+}
+
+static int run(const struct arguments *arguments, struct pf_agent *agent, struct pf_err *err)
+{
+	int r;
+
+	if (arguments->unpin)
+		return unpin(arguments, err);
+	r = pf_agent_open(agent, err);
+	if (r < 0)
+		return r;
+	return arguments->once ? pf_loop_once(agent, err) : pf_loop_run(agent, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments = {};
@@ -74,11 +103,10 @@ int main(int argc, char **argv)
 	agent.config_must_exist = arguments.config != NULL;
 	if (!arguments.once && pf_loop_block_signals() < 0)
 		return EXIT_FAILURE;
-	r = pf_agent_open(&agent, &err);
-	if (!r)
-		r = arguments.once ? pf_loop_once(&agent, &err) : pf_loop_run(&agent, &err);
+	r = run(&arguments, &agent, &err);
 	if (r < 0)
 		pf_log(LOG_ERR, "%s", err.text);
-	pf_agent_close(&agent);
+	if (!arguments.unpin)
+		pf_agent_close(&agent);
 	return r < 0 ? exit_code(r) : r;
 }

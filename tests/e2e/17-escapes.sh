@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: 4x2 systemd
+# shellcheck shell=bash
+# What the eBPF programs see of real guests: who did what to which thread, once an act, and how long
+# it took to be put right.
+
+EVENTS_FROM=/tmp/events.from
+PINS=/sys/fs/bpf/pinfold
+
+setup()
+{
+	guest kappa --vcpus 2 --iothreads 1 --memory 64 --cputune "
+		<vcpupin vcpu='0' cpuset='2'/><vcpupin vcpu='1' cpuset='3,5'/>
+		<emulatorpin cpuset='0-1'/><iothreadpin iothread='1' cpuset='6'/>"
+	guest loose --vcpus 2 --memory 64 --metadata "
+		<pinfold:policy xmlns:pinfold='urn:pinfold:policy:1' mode='observe'/>" \
+		--numatune "<memory mode='strict' nodeset='1'/>"
+	agent_start "$(printf '[agent]\nlog-level = debug')"
+	becomes_held kappa
+	wait_for 30 watched kappa
+}
+
+teardown()
+{
+	agent_stop
+	lab_guest_destroy kappa
+	lab_guest_destroy loose
+}
+
+# watched GUEST: the programs have its threads.
+watched()
+{
+	grep -q "eBPF programs" "$AGENT_LOG" && "$PINFOLD" status "$1" --check
+}
+
+# newest: number of the newest event; the store writes in batches.
+newest()
+{
+	"$PINFOLD" audit --json | tail -n 1 | jq -r '.seq // 0'
+}
+
+# since: what follows counts from here.
+since()
+{
+	local last
+	sleep 2
+	last=$(newest)
+	echo "${last:-0}" > "$EVENTS_FROM"
+}
+
+# events GUEST KIND: one line each, since then: cause action tid role actor uid cgroup latency
+# outside, separated by "|"; "-" for the agent's own.
+events()
+{
+	"$PINFOLD" audit --json --kind "$2" | jq -r --arg guest "$1" \
+		--argjson from "$(cat "$EVENTS_FROM")" 'select(.seq > $from) |
+		select((.guest.name // "-") == $guest) | [.cause, .action, .thread.tid // 0,
+		.thread.role // "", (.actor | if . then "\(.comm)[\(.pid)] uid=\(.uid)" else "-" end),
+		.actor.cgroup // "-", .latency_ns // "-", .outside_ns // "-"] | join("|")'
+}
+
+count_of()
+{
+	events "$1" "$2" | grep -cE -- "$3" || true
+}
+
+# told_once GUEST KIND PATTERN: within 20 s there is exactly one such event, and no more follow.
+told_once()
+{
+	wait_for 20 events_match "$@" || { echo "no $2 of $1 like '$3':"; events "$1" "$2"; return 1; }
+	sleep 6
+	is 1 count_of "$@" || { events "$1" "$2"; return 1; }
+}
+
+events_match()
+{
+	[[ $(count_of "$@") -gt 0 ]]
+}
+
+# told_alone GUEST KIND PATTERN: exactly one event of that kind, and it is like this.
+told_alone()
+{
+	told_once "$@"
+	is 1 count_of "$1" "$2" . || { events "$1" "$2"; return 1; }
+}
+
+# as_user COMMAND...: another user than root who may change root's threads.
+as_user()
+{
+	setpriv --reuid 4711 --regid 4711 --clear-groups --inh-caps +sys_nice --ambient-caps +sys_nice \
+		-- "$@"
+}
+
+own_group()
+{
+	leaf_of self
+}
+
+test_capabilities_are_listed_each_with_its_reason()
+{
+	local json
+	json=$("$PINFOLD" status --json)
+	jq -e '.capabilities["ebpf-escapes"] // (.capabilities[] | select(.name == "ebpf-escapes")) |
+		.available' <<< "$json"
+	[[ -d $PINS/v1 ]]
+}
+
+test_a_guest_left_alone_under_load_for_a_minute_has_no_escape()
+{
+	becomes_held kappa
+	since
+	local i
+	for i in 1 2 3 4; do timeout 60 sh -c 'while :; do :; done' & done
+	sleep 60
+	wait
+	is 0 count_of kappa escape .
+	is 0 count_of kappa drift .
+}
+
+test_taskset_by_another_user_is_told_with_its_doer_and_repair()
+{
+	local tid
+	tid=$(vcpu_tid kappa 1)
+	since
+	as_user taskset -pc 3 "$tid"
+	becomes 3,5 allowed "$tid"
+	told_alone kappa drift "^affinity\|repaired\|$tid\|vcpu 1\|taskset\[[0-9]+\] uid=4711\|/[^|]*\|[0-9]+\|-$"
+}
+
+test_a_write_to_a_leafs_cpuset_is_told_once_with_its_escape()
+{
+	local a tid
+	a=$(lab_scope kappa) tid=$(vcpu_tid kappa 0)
+	since
+	write_knob "$a/vcpu0/cpuset.cpus" 7
+	becomes 2 cat "$a/vcpu0/cpuset.cpus"
+	becomes 2 allowed "$tid"
+	told_alone kappa drift "^cpuset\|repaired\|0\|[^|]*\|bash\[[0-9]+\] uid=0\|/[^|]*\|[0-9]+\|-$"
+	told_alone kappa escape "^cpuset\|observed\|$tid\|vcpu 0\|bash\[[0-9]+\] uid=0\|/[^|]*\|-\|[0-9]+$"
+}
+
+test_a_thread_moved_to_another_leaf_is_told_once()
+{
+	local a tid
+	a=$(lab_scope kappa) tid=$(vcpu_tid kappa 0)
+	since
+	write_knob "$a/iothread1/cgroup.threads" "$tid"
+	becomes "${a#/sys/fs/cgroup}/vcpu0" leaf_of "$tid"
+	becomes 2 allowed "$tid"
+	told_alone kappa drift "^cgroup-move\|repaired\|$tid\|[a-z0-9 ]*\|bash\[[0-9]+\] uid=0\|/[^|]*\|[0-9]+\|-$"
+}
+
+test_a_pinned_cpu_offline_is_why_its_thread_escapes()
+{
+	local tid
+	tid=$(vcpu_tid kappa 0)
+	becomes_held kappa
+	since
+	write_knob /sys/devices/system/cpu/cpu2/online 0
+	told_once kappa escape "^(cpu-offline|fallback)\|observed\|$tid\|vcpu 0\|.*bash\[[0-9]+\] uid=0"
+	write_knob /sys/devices/system/cpu/cpu2/online 1
+	becomes 2 allowed "$tid"
+	becomes_held kappa
+	sleep 6
+	is 1 count_of kappa escape "^(cpu-offline|fallback)\|observed\|$tid\|vcpu 0\|.*\|-\|-$"
+	is 1 count_of kappa escape "^[a-z-]+\|observed\|$tid\|vcpu 0\|.*\|-\|[0-9]+$"
+}
+
+test_a_thread_cloned_in_the_emulators_leaf_is_watched_at_once()
+{
+	local tid
+	since
+	virsh -q qemu-monitor-command kappa \
+		'{"execute":"object-add","arguments":{"qom-type":"iothread","id":"fresh"}}'
+	wait_for 10 lab_comm_tid kappa "IO fresh"
+	tid=$(lab_comm_tid kappa "IO fresh")
+	as_user taskset -pc 1 "$tid"
+	told_once kappa drift "^affinity\|[a-z]+\|$tid\|[a-z0-9 ]*\|taskset\[[0-9]+\] uid=4711\|"
+	is 0 count_of kappa escape "\|$tid\|"
+	virsh -q qemu-monitor-command kappa \
+		'{"execute":"object-del","arguments":{"id":"fresh"}}'
+}
+
+test_an_observed_guest_that_floats_has_its_remote_time()
+{
+	local tid
+	tid=$(vcpu_tid loose 0)
+	is observed state loose
+	since
+	as_user taskset -pc 6 "$tid"
+	told_once loose drift "^affinity\|observed\|$tid\|vcpu 0\|taskset\[[0-9]+\] uid=4711\|/[^|]*\|-\|"
+	is 6 allowed "$tid"
+	as_user taskset -pc 2-3 "$tid"
+	wait_for 20 events_match loose escape "\|$tid\|vcpu 0\|.*\|-\|[0-9]+$"
+}
+
+test_a_killed_agent_misses_nothing_and_adopts_the_programs()
+{
+	local tid
+	tid=$(vcpu_tid kappa 1)
+	becomes_held kappa
+	agent_stop KILL
+	since
+	write_knob "$(lab_scope kappa)/vcpu1/cpuset.cpus" 7
+	sleep 2
+	agent_start "$(printf '[agent]\nlog-level = debug')"
+	becomes 3,5 allowed "$tid"
+	grep "adopted: nothing was missed" "$AGENT_LOG"
+	told_once kappa drift "^cpuset\|repaired\|0\|[^|]*\|bash\[[0-9]+\] uid=0\|"
+	told_once kappa escape "^cpuset\|observed\|$tid\|vcpu 1\|bash\[[0-9]+\] uid=0\|/[^|]*\|-\|-$"
+	is 0 count_of - agent "^lost"
+}
+
+test_unpin_ends_the_programs_of_a_stopped_agent()
+{
+	refuses 1 "$PINFOLDD" --config /tmp/pinfold.conf --unpin
+	[[ -d $PINS/v1 ]]
+	agent_stop
+	[[ -d $PINS/v1 ]]
+	"$PINFOLDD" --config /tmp/pinfold.conf --unpin
+	[[ ! -e $PINS ]]
+}
