@@ -47,6 +47,8 @@ struct pf_held {
 	uint64_t due_usec;     /* the next one, 0 for no time in particular */
 	uint64_t suppressed_told;
 	uint64_t dropped_told;
+	uint64_t pages_balanced; /* not told yet */
+	uint64_t pages_moved;
 };
 
 enum pf_turn {

@@ -179,9 +179,15 @@ static void take_event(struct pf_agent *agent, struct pf_held *held,
 		held->woken = true;
 		break;
 	case PF_REC_PAGES:
-	case PF_REC_NUMA:
-		pf_watching_tell(agent, held, event);
+		/* The kernel moves pages one by one and all the time: those are summed up. */
+		if (record->cause == PF_CAUSE_SYSCALL)
+			pf_watching_tell(agent, held, event);
+		else if (record->cause == PF_CAUSE_NUMA_BALANCING)
+			held->pages_balanced += record->value;
+		else
+			held->pages_moved += record->value;
 		break;
+	case PF_REC_NUMA: /* where it leaves the promise, that is told as an escape */
 	case PF_REC_CPU:
 		break;
 	}
@@ -329,12 +335,28 @@ static void tell_loss(struct pf_agent *agent, struct pf_held *held, uint64_t sup
 	pf_watching_tell(agent, held, &event);
 }
 
+static void tell_pages(struct pf_agent *agent, struct pf_held *held, enum pf_event_cause cause,
+		       uint64_t *pages)
+{
+	PF_CLEANUP(pf_event_clear) struct pf_event event;
+
+	if (!*pages)
+		return;
+	pf_event_init(&event, PF_EVENT_MEMORY, cause, PF_EVENT_OBSERVED);
+	if (asprintf(&event.detail, "%" PRIu64 " pages since the last count", *pages) < 0)
+		event.detail = NULL;
+	*pages = 0;
+	pf_watching_tell(agent, held, &event);
+}
+
 static void count_guest(struct pf_agent *agent, struct pf_held *held)
 {
 	uint64_t suppressed, lost = held->acts.lost + held->aways.lost;
 	struct pf_counters now;
 	struct pf_err err;
 
+	tell_pages(agent, held, PF_EVENT_NUMA_BALANCING, &held->pages_balanced);
+	tell_pages(agent, held, PF_EVENT_KERNEL_MEMORY, &held->pages_moved);
 	if (pf_watch_counters(agent->watching.watch, held->uuid, &now, &err) < 0)
 		return;
 	/* A slot that was given back takes its counts along. */
