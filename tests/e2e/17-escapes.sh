@@ -91,11 +91,6 @@ as_user()
 		-- "$@"
 }
 
-own_group()
-{
-	leaf_of self
-}
-
 test_capabilities_are_listed_each_with_its_reason()
 {
 	local json
@@ -109,8 +104,7 @@ test_a_guest_left_alone_under_load_for_a_minute_has_no_escape()
 {
 	becomes_held kappa
 	since
-	local i
-	for i in 1 2 3 4; do timeout 60 sh -c 'while :; do :; done' & done
+	for _ in 1 2 3 4; do timeout 60 sh -c 'while :; do :; done' & done
 	sleep 60
 	wait
 	is 0 count_of kappa escape .
