@@ -30,9 +30,11 @@ pinfold()
 	"$PINFOLD" "$@"
 }
 
-agent_says()
+# The newest repair on record: cause, what was done, whose act it was.
+last_act()
 {
-	grep -F "guest 'seed'" "$AGENT_LOG" | tail -n "$1" | sed 's/^/   /'
+	"$PINFOLD" audit --guest seed --kind drift --json | tail -n 1 |
+		jq -r '"\(.cause) \(.action) \(.actor.comm)"'
 }
 
 steps_planned()
@@ -67,15 +69,13 @@ say "Somebody runs taskset on a vCPU without a pin"
 tid=$(vcpu_tid seed 2)
 show taskset -pc 3 "$tid"
 true_that "it floats over all CPUs again" 0-23 allowed "$tid"
-true_that "held" held state seed
-agent_says 1
+true_that "the record says who did it" "affinity repaired taskset" last_act
 
 say "Somebody writes another CPU into vCPU 1's cpuset"
 show_write "$scope/vcpu1/cpuset.cpus" 2
 true_that "it is 16 again" 16 cat "$scope/vcpu1/cpuset.cpus"
 true_that "and the thread is allowed there alone" 16 allowed "$(vcpu_tid seed 1)"
-true_that "held" held state seed
-agent_says 1
+true_that "the record says who did it" "cpuset repaired $(cat /proc/$$/comm)" last_act
 
 say "Somebody writes the scope's weight, and systemd is reloaded"
 show_write "$unit/cpu.weight" 1
@@ -83,7 +83,6 @@ true_that "it is 2048 again" 2048 cat "$unit/cpu.weight"
 show systemctl daemon-reload
 true_that "and stays so" 2048 cat "$unit/cpu.weight"
 true_that "held" held state seed
-agent_says 1
 
 say "vCPU 1's only CPU goes offline: nothing can keep that promise, and it is said"
 echo 0 > /sys/devices/system/cpu/cpu16/online
@@ -99,6 +98,15 @@ true_that "vCPU 1 is where it was" 16 allowed "$(vcpu_tid seed 1)"
 agent_start || exit 1
 true_that "the plan is empty" 0 steps_planned
 show pinfold status seed
+
+say "Who did what, when, and how long it lasted"
+show pinfold audit --guest seed --kind drift
+steps=$((steps + 1))
+if show pinfold audit verify; then
+	echo "   [ ok ] nobody has changed the record"
+else
+	missed=$((missed + 1))
+fi
 agent_stop
 
 printf '\n%d of %d steps came true\n' "$((steps - missed))" "$steps"
