@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Text of unknown bytes as JSON, for the files of the codec (wire.c, wire_event.c) alone. */
+/* Text of unknown bytes as JSON, for the files of the codec (wire*.c) alone. */
 #pragma once
 
 #include <jansson.h>
