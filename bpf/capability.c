@@ -36,7 +36,7 @@ const struct pf_hooks pf_hooks[] = {
 		.hook = PF_HOOK_AFFINITY,
 		.gives = "who called sched_setaffinity",
 		.fallback = "the cause is inferred from the thread's own mask (kernel 6.2 on), "
-			    "without an actor; masks are read back from /proc",
+			    "without a doer; a changed mask is found by the next full pass",
 	},
 	{
 		.name = "masks",
@@ -44,14 +44,14 @@ const struct pf_hooks pf_hooks[] = {
 		.hook = PF_HOOK_MASK,
 		.gives = "each change of a thread's mask, in its doer's context",
 		.fallback = "the cause is inferred from the thread's own mask (kernel 6.2 on), "
-			    "without an actor; masks are read back from /proc",
+			    "without a doer; a changed mask is found by the next full pass",
 	},
 	{
 		.name = "knobs",
 		.program = { "pf_knob_begin", "pf_knob_end" },
 		.hook = PF_HOOK_KNOB,
 		.gives = "who wrote what to a control file of a group",
-		.fallback = "fanotify on the control files: the writer's pid, without the text",
+		.fallback = "a changed knob is found by the next full pass, without the doer",
 	},
 	{
 		.name = "fallback",
@@ -64,20 +64,20 @@ const struct pf_hooks pf_hooks[] = {
 		.name = "moves",
 		.program = { "pf_attach" },
 		.gives = "who moved a thread to another group",
-		.fallback = "cgroup.threads is read back",
+		.fallback = "a moved thread is found by the next full pass, without the doer",
 	},
 	{
 		.name = "groups",
 		.program = { "pf_group_made", "pf_group_gone" },
 		.gives = "child groups inherit their guest's promise the moment they are made",
-		.fallback = "inotify on the guest's groups",
+		.fallback = "a new group is watched from the next full pass on",
 	},
 	{
 		.name = "hotplug",
 		.program = { "pf_hotplug" },
 		.hook = PF_HOOK_HOTPLUG,
 		.gives = "CPUs going offline and coming back",
-		.fallback = "/sys/devices/system/cpu/online is read again",
+		.fallback = "a CPU that goes or comes is found by the next full pass",
 	},
 	{
 		.name = "hotplug-actor",
@@ -98,15 +98,14 @@ const struct pf_hooks pf_hooks[] = {
 		.program = { "pf_pages_7", "pf_pages_8" },
 		.hook = PF_HOOK_PAGES,
 		.gives = "pages of a guest that are moved, and why",
-		.fallback = "numa_maps is read again",
+		.fallback = "pages that are moved are not told",
 	},
 	{
 		.name = "pages-target",
 		.program = { "pf_pages_begin", "pf_pages_end" },
 		.hook = PF_HOOK_PAGES_TARGET,
 		.gives = "whose pages migrate_pages(2) and cpuset.mems move",
-		.fallback = "only moves within the guest's own threads are told; numa_maps is read "
-			    "again",
+		.fallback = "only moves within the guest's own threads are told",
 	},
 };
 const size_t pf_hooks_count = ROWS(pf_hooks);
