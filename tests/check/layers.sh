@@ -21,11 +21,11 @@ declare -A may=(
 	[cgroup]="agent/base"
 	[bpf]="agent/base"
 )
-# header of a library -> the only files that may include it
+# header of a library -> how the path of each file that may include it begins
 declare -A owner=(
 	['numa.h']='agent/source/topology.c'
 	['numaif.h']='agent/source/topology.c'
-	['libvirt/']='agent/source/libvirt.c'
+	['libvirt/']='agent/source/libvirt'
 	['sqlite3.h']='agent/audit/'
 	['nettle/']='agent/audit/'
 	['libcgroup.h']='cgroup/'
