@@ -157,7 +157,7 @@ int pf_ledger_record(struct pf_ledger *ledger, const char *uuid, struct pf_recor
 		free(record);
 		return pf_fail(err, ENOMEM, "open the record of guest %s", uuid);
 	}
-	strcpy(record->uuid, uuid);
+	snprintf(record->uuid, sizeof(record->uuid), "%s", uuid);
 	*slot = record;
 	*out = record;
 	return load(path, record, err);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,7 +233,7 @@ int pf_record_parse(const char *text, struct pf_record *out, struct pf_err *err)
 	uuid = json_string_value(json_object_get(json, "uuid"));
 	if (!uuid || strlen(uuid) >= sizeof(record.uuid))
 		return bad(err, "uuid");
-	strcpy(record.uuid, uuid);
+	snprintf(record.uuid, sizeof(record.uuid), "%s", uuid);
 	if (!json_is_boolean(json_object_get(json, "released")))
 		return bad(err, "released");
 	record.released = json_is_true(json_object_get(json, "released"));

@@ -2,6 +2,7 @@
 #include "agent/apply/step.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -195,11 +196,11 @@ int pf_step_undo_controllers(struct pf_cgroup *cg, const char *group, const char
 	int first = 0;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		char plus[16] = "+", minus[16] = "-";
+		char plus[16], minus[16];
 		int r;
 
-		strcat(plus, names[i]);
-		strcat(minus, names[i]);
+		snprintf(plus, sizeof(plus), "+%s", names[i]);
+		snprintf(minus, sizeof(minus), "-%s", names[i]);
 		if (!pf_knob_has_word(value, plus) || pf_knob_has_word(was, names[i]))
 			continue;
 		r = cg->ops->write(cg, group, "cgroup.subtree_control", minus, first ? NULL : err);

@@ -21,7 +21,7 @@ static char *format_size(uint64_t kib, char buf[16])
 		unit++;
 	}
 	if (!kib)
-		return strcpy(buf, "0");
+		return memcpy(buf, "0", sizeof("0"));
 	snprintf(buf, 16, value < 100 && value != (double)(uint64_t)value ? "%.1f%c" : "%.0f%c",
 		 value, units[unit]);
 	return buf;

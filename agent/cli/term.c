@@ -2,6 +2,7 @@
 #include "agent/cli/term.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -83,7 +84,7 @@ char *pf_term_text(const char *text)
 			to += n;
 			text += n;
 		} else {
-			to += sprintf(to, "\\x%02x", (unsigned char)*text++);
+			to += snprintf(to, sizeof("\\xff"), "\\x%02x", (unsigned char)*text++);
 		}
 	}
 	*to = '\0';
@@ -145,7 +146,7 @@ char *pf_term_list(const struct pf_set *set, size_t max)
 		if (end + strlen(more) <= max || !memchr(list, ',', end))
 			break;
 	}
-	strcpy(list + end, more);
+	snprintf(list + end, PF_SET_TEXT_MAX - end, "%s", more);
 	return pf_take_ptr(list);
 }
 

@@ -24,7 +24,7 @@ static int make_address(const char *path, struct sockaddr_un *out, struct pf_err
 	if (strlen(path) >= sizeof(out->sun_path))
 		return pf_fail_plain(err, ENAMETOOLONG, "socket path %s is longer than %zu bytes",
 				     path, sizeof(out->sun_path) - 1);
-	strcpy(out->sun_path, path);
+	memcpy(out->sun_path, path, strlen(path) + 1);
 	return 0;
 }
 
