@@ -189,7 +189,7 @@ static int replace_pins(struct pf_bpf *bpf, const struct pf_bpf_options *options
 static int adopt_or_load(struct pf_bpf *bpf, const struct pf_bpf_options *options,
 			 struct pf_err *err)
 {
-	PF_CLEANUP(pf_generation_release) struct pf_generation old;
+	PF_CLEANUP(pf_generation_release) struct pf_generation old = {};
 	struct pf_err why;
 	int found, r;
 

@@ -438,7 +438,7 @@ static int get_hash(struct pf_database *database, uint64_t seq, struct pf_hash *
 static int tell_trim(struct pf_database *database, uint64_t count, const struct pf_link *anchor,
 		     bool by_age, struct pf_link *head, struct pf_err *err)
 {
-	PF_CLEANUP(pf_event_clear) struct pf_event event;
+	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
 	char text[PF_ANCHOR_TEXT_MAX];
 
 	pf_event_init(&event, PF_EVENT_AGENT, PF_EVENT_RETENTION, PF_EVENT_OBSERVED);

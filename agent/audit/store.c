@@ -236,7 +236,7 @@ static bool store(struct pf_audit *audit, struct pf_event *const *events, size_t
 /* Stores one event of the store's own, which is then in the journal as well. */
 static bool store_own(struct pf_audit *audit, enum pf_event_cause cause, const char *detail)
 {
-	PF_CLEANUP(pf_event_clear) struct pf_event event;
+	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
 	struct pf_event *events[] = {&event};
 	struct pf_hash hash;
 

@@ -321,7 +321,7 @@ static int on_again(sd_event_source *source, uint64_t usec, void *ctx)
 static void tell_loss(struct pf_agent *agent, struct pf_held *held, uint64_t suppressed,
 		      uint64_t lost, const char *why)
 {
-	PF_CLEANUP(pf_event_clear) struct pf_event event;
+	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
 	struct pf_clocks clocks;
 
 	pf_event_init(&event, PF_EVENT_AGENT, PF_EVENT_LOST, PF_EVENT_OBSERVED);
@@ -338,7 +338,7 @@ static void tell_loss(struct pf_agent *agent, struct pf_held *held, uint64_t sup
 static void tell_pages(struct pf_agent *agent, struct pf_held *held, enum pf_event_cause cause,
 		       uint64_t *pages)
 {
-	PF_CLEANUP(pf_event_clear) struct pf_event event;
+	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
 
 	if (!*pages)
 		return;

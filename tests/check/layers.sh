@@ -73,6 +73,12 @@ report() {
 	fi
 }
 
+# A cleanup attribute on a variable that starts as garbage frees garbage on the first early return.
+unborn_owners() {
+	grep -rnE '^[[:space:]]+(PF_CLEANUP\([a-z_]+\)|[pf_]*auto_[a-z]+) [^=;(]*;' agent cgroup bpf --include='*.[ch]'
+}
+
 report "every include goes with the flow" "$(wrong_arrows)"
 report "every library has one owner" "$(wrong_owners)"
+report "every owner starts empty" "$(unborn_owners)"
 exit $failed
