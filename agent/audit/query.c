@@ -172,7 +172,6 @@ static int search_back(struct pf_audit_reader *reader, struct pf_err *err)
 		if (++reader->found < reader->filter.last)
 			continue;
 		reader->at = (uint64_t)sqlite3_column_int64(reader->backward, 0) - 1;
-		low = reader->at;
 		code = SQLITE_DONE;
 		break;
 	}

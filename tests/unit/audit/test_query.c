@@ -140,16 +140,22 @@ static void a_paused_reader_holds_nothing(void **state)
 	const struct pf_event_filter all = {};
 	PF_CLEANUP(pf_event_clear) struct pf_event one = {}, two = {};
 	struct pf_audit_reader *reader = NULL;
+	struct pf_audit *audit;
 
 	fill(place, 10);
+	audit = open_audit(place, 0);
+	add_events(audit, 0, 10);
+	assert_int_equal(pf_audit_flush(audit, NULL), 0);
 	assert_int_equal(pf_audit_reader_open(place->path, &all, &reader, NULL), 0);
 	assert_int_equal(pf_audit_reader_next(reader, &one, NULL), 1);
 	pf_audit_reader_pause(reader);
-	fill(place, 10);
+	add_events(audit, 0, 10);
+	assert_int_equal(pf_audit_flush(audit, NULL), 0);
 	assert_int_equal(ask_db(place, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
 	assert_int_equal(pf_audit_reader_next(reader, &two, NULL), 1);
 	assert_int_equal(two.seq, 2);
 	pf_audit_reader_close(&reader);
+	pf_audit_close(&audit);
 }
 
 static void lines_are_whole_whatever_the_buffer_is(void **state)

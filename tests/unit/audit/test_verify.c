@@ -37,6 +37,29 @@ static void a_changed_row_is_found(void **state)
 	found(*state, "UPDATE event SET actor_uid = 0 WHERE seq = 7", 7, "record 7 is not as it was");
 }
 
+static void a_letter_changed_is_found(void **state)
+{
+	found(*state, "UPDATE event SET actor_comm = 'tbskset' WHERE seq = 7", 7, "record 7 is not");
+}
+
+/* Whole in itself, and with the same seq: only the chain tells that it came from elsewhere. */
+static void a_row_of_another_record_is_found(void **state)
+{
+	struct place *place = *state;
+	struct place other = *place;
+	struct pf_audit *audit;
+	char sql[256];
+
+	snprintf(other.path, sizeof(other.path), "%s/other.db", place->dir);
+	audit = open_audit(&other, 0);
+	add_events(audit, 100, 20);
+	pf_audit_close(&audit);
+	snprintf(sql, sizeof(sql),
+		 "ATTACH '%s' AS other; REPLACE INTO event SELECT * FROM other.event WHERE seq = 5",
+		 other.path);
+	found(place, sql, 5, "record 5 is not as it was");
+}
+
 static void a_number_made_text_is_found(void **state)
 {
 	found(*state, "UPDATE event SET detail = x'41' WHERE seq = 3", 3, "record 3 is not");
@@ -177,6 +200,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_record_left_alone_is_intact),
 		TEST(a_changed_row_is_found),
+		TEST(a_letter_changed_is_found),
+		TEST(a_row_of_another_record_is_found),
 		TEST(a_number_made_text_is_found),
 		TEST(a_value_taken_out_is_found),
 		TEST(a_value_moved_to_another_column_is_found),
