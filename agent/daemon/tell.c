@@ -45,6 +45,9 @@ void pf_tell_state(struct pf_held *held)
 	pf_auto_free char *text = NULL;
 	const char *reason;
 
+	/* While a vCPU comes or goes, libvirt and QEMU say different things for a moment. */
+	if (pf_now_usec() < held->settle_until_usec)
+		return;
 	if (!held->status.name || copy_status(held, &status) < 0)
 		return;
 	if (status.state == PF_STATE_DRIFTING && held->attempts == 0)
