@@ -28,8 +28,7 @@ struct pf_database {
 	sqlite3_stmt *set_link;
 };
 
-static int exec(struct pf_database *database, const char *sql, const char *what,
-		struct pf_err *err)
+static int exec(struct pf_database *database, const char *sql, const char *what, struct pf_err *err)
 {
 	if (sqlite3_exec(database->db, sql, NULL, NULL, NULL) != SQLITE_OK)
 		return pf_database_fail(database->db, what, err);
@@ -157,10 +156,11 @@ static int configure(struct pf_database *database, struct pf_err *err)
 				  "%s lies on a file system that can't hold a write-ahead log: set "
 				  "[audit] path to a local one",
 				  database->path);
-	r = r ?: exec(database,
-		      "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 8388608;"
-		      "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
-		      "set up", err);
+	if (!r)
+		r = exec(database,
+			 "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 8388608;"
+			 "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
+			 "set up", err);
 	return r ?: check_sound(database, err);
 }
 
@@ -195,19 +195,21 @@ static int open_all(struct pf_database *database, struct pf_err *err)
 	if (r < 0)
 		return r;
 	if (sqlite3_open_v2(database->path, &database->db,
-			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-			    NULL) != SQLITE_OK)
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
 		return pf_database_fail(database->db, "open", err);
 	r = configure(database, err);
 	r = r ?: pf_schema_migrate(database->db, pf_schema_steps, pf_schema_version, err);
-	r = r ?: prepare(database,
-			 "INSERT INTO event (" PF_ROW_COLUMNS ", hash) VALUES (?,?,?,?,?,?,?,?,?,?,"
-			 "?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			 &database->insert, err);
-	r = r ?: prepare(database, "SELECT seq, hash FROM chain WHERE name = ?",
-			 &database->get_link, err);
-	r = r ?: prepare(database, "UPDATE chain SET seq = ?, hash = ? WHERE name = ?",
-			 &database->set_link, err);
+	if (!r)
+		r = prepare(database,
+			    "INSERT INTO event (" PF_ROW_COLUMNS ", hash) VALUES (?,?,?,?,?,?,?,?,"
+			    "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			    &database->insert, err);
+	if (!r)
+		r = prepare(database, "SELECT seq, hash FROM chain WHERE name = ?",
+			    &database->get_link, err);
+	if (!r)
+		r = prepare(database, "UPDATE chain SET seq = ?, hash = ? WHERE name = ?",
+			    &database->set_link, err);
 	r = r ?: get_link(database, "head", &head, err);
 	roll_back(database);
 	return r ?: remember_file(database, err);
@@ -426,7 +428,8 @@ static int get_hash(struct pf_database *database, uint64_t seq, struct pf_hash *
 		memcpy(out->byte, sqlite3_column_blob(rows, 0), PF_HASH_BYTES);
 	else if (code == SQLITE_ROW || code == SQLITE_DONE)
 		r = pf_fail_plain(err, EIO,
-				  "%s: record %" PRIu64 " is missing, nothing is removed: see pinfold "
+				  "%s: record %" PRIu64
+				  " is missing, nothing is removed: see pinfold "
 				  "audit verify",
 				  database->path, seq);
 	else
@@ -444,8 +447,8 @@ static int tell_trim(struct pf_database *database, uint64_t count, const struct 
 	pf_event_init(&event, PF_EVENT_AGENT, PF_EVENT_RETENTION, PF_EVENT_OBSERVED);
 	pf_event_stamp(&event);
 	if (asprintf(&event.detail, "%" PRIu64 " events removed for their %s, %s", count,
-		     by_age ? "age" : "size", pf_anchor_format(anchor->seq, &anchor->hash, text)) <
-	    0) {
+		     by_age ? "age" : "size",
+		     pf_anchor_format(anchor->seq, &anchor->hash, text)) < 0) {
 		event.detail = NULL;
 		return pf_fail(err, ENOMEM, "remove the oldest records");
 	}

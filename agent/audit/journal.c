@@ -43,7 +43,7 @@ static int priority(const struct pf_event *event)
 	    event->cause == PF_EVENT_DAMAGE)
 		return LOG_WARNING;
 	return event->kind == PF_EVENT_AGENT || event->kind == PF_EVENT_POLICY ? LOG_INFO
-										: LOG_NOTICE;
+									       : LOG_NOTICE;
 }
 
 char *pf_journal_message(const struct pf_event *event)

@@ -30,11 +30,11 @@ struct pf_audit_reader {
 	sqlite3_stmt *backward;
 	bool started;
 	uint64_t first; /* seq below the oldest record */
-	uint64_t head;	/* seq of the newest when reading began: newer ones are another reader's */
-	uint64_t at;	/* all up to here were looked at */
-	uint64_t bite;	/* where the current bite ends; 0: there is none */
+	uint64_t head;  /* seq of the newest when reading began: newer ones are another reader's */
+	uint64_t at;    /* all up to here were looked at */
+	uint64_t bite;  /* where the current bite ends; 0: there is none */
 	uint64_t given;
-	uint64_t back;	/* the search for the last N has come down to here; 0: it is over */
+	uint64_t back;  /* the search for the last N has come down to here; 0: it is over */
 	uint64_t found; /* of those N */
 };
 
@@ -42,8 +42,8 @@ static int fail(struct pf_audit_reader *reader, struct pf_err *err)
 {
 	int code = sqlite3_errcode(reader->db) & 0xff;
 	int r = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? EBADMSG
-		: code == SQLITE_BUSY				? EAGAIN
-		: code == SQLITE_CANTOPEN			? EACCES
+		: code == SQLITE_BUSY                           ? EAGAIN
+		: code == SQLITE_CANTOPEN                       ? EACCES
 								: EIO;
 
 	return pf_fail_plain(err, r, "read %s: %s", reader->path, sqlite3_errmsg(reader->db));

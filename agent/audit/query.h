@@ -34,8 +34,7 @@ void pf_audit_reader_close(struct pf_audit_reader **reader);
  * Return: 1 with @out filled (the caller's); 0 when none was found in this bite, and there is more
  * to look at; -ENODATA at the end; else -errno with words.
  */
-int pf_audit_reader_next(struct pf_audit_reader *reader, struct pf_event *out,
-			 struct pf_err *err);
+int pf_audit_reader_next(struct pf_audit_reader *reader, struct pf_event *out, struct pf_err *err);
 
 /* Lets go of the file until the next call: before waiting for anything. */
 void pf_audit_reader_pause(struct pf_audit_reader *reader);
@@ -49,7 +48,7 @@ void pf_audit_reader_pause(struct pf_audit_reader *reader);
  */
 struct pf_audit_lines {
 	struct pf_audit_reader *reader; /* owned */
-	char *line;			/* what did not fit; owned */
+	char *line;                     /* what did not fit; owned */
 	size_t len;
 	size_t at;
 	int ended;

@@ -111,10 +111,11 @@ int pf_schema_migrate(sqlite3 *db, const char *const *steps, size_t version, str
 		return pf_database_fail(db, "begin to change", err);
 	r = get_version(db, &found, err);
 	if (!r && found > version)
-		r = pf_fail_plain(err, EPROTONOSUPPORT,
-				  "%s is of schema version %zu, this program knows %zu: not touched; "
-				  "use the newer program, or set [audit] path to another file",
-				  sqlite3_db_filename(db, "main"), found, version);
+		r = pf_fail_plain(
+			err, EPROTONOSUPPORT,
+			"%s is of schema version %zu, this program knows %zu: not touched; "
+			"use the newer program, or set [audit] path to another file",
+			sqlite3_db_filename(db, "main"), found, version);
 	if (!r && found < version)
 		r = run_steps(db, steps, found, version, err);
 	if (!sqlite3_get_autocommit(db))

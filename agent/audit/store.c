@@ -18,11 +18,11 @@
 #include "agent/model/when.h"
 
 #define QUEUE_MAX 8192
-#define BATCH 512			  /* events of one transaction */
-#define DELAY_NS UINT64_C(200000000)	  /* so long an event may wait for company */
-#define RETRY_NS UINT64_C(1000000000)	  /* after a failure */
-#define TRIM_NS UINT64_C(3600000000000)	  /* age is looked at so often */
-#define TRIM_EVENTS 1024		  /* size is looked at after so many */
+#define BATCH 512                       /* events of one transaction */
+#define DELAY_NS UINT64_C(200000000)    /* so long an event may wait for company */
+#define RETRY_NS UINT64_C(1000000000)   /* after a failure */
+#define TRIM_NS UINT64_C(3600000000000) /* age is looked at so often */
+#define TRIM_EVENTS 1024                /* size is looked at after so many */
 
 struct pf_audit {
 	pthread_t thread;
@@ -37,9 +37,9 @@ struct pf_audit {
 	size_t first;
 	size_t count;
 	uint64_t queued_ns;  /* when the first of the queue came */
-	uint64_t lost;	     /* in all */
+	uint64_t lost;       /* in all */
 	uint64_t lost_since; /* wall clock of the first that is not told yet; 0: all are told */
-	uint64_t asked;	     /* rounds that pf_audit_flush() asked for */
+	uint64_t asked;      /* rounds that pf_audit_flush() asked for */
 	uint64_t answered;   /* of those, how many are over */
 	bool stop;
 	struct pf_audit_state state;
@@ -49,9 +49,9 @@ struct pf_audit {
 	struct pf_database *database; /* NULL: to be opened */
 	struct pf_event **backlog;    /* taken from the queue, not stored yet: 2 * queue_max */
 	size_t backlog_count;
-	size_t journaled;	/* of them, the first so many are in the journal already */
-	uint64_t lost_told;	/* of lost */
-	uint64_t retry_at_ns;	/* 0: no failure */
+	size_t journaled;     /* of them, the first so many are in the journal already */
+	uint64_t lost_told;   /* of lost */
+	uint64_t retry_at_ns; /* 0: no failure */
 	uint64_t trim_at_ns;
 	uint64_t stored_since_trim;
 	char *aside; /* a damaged file that is not told yet */
@@ -503,8 +503,7 @@ static void free_all(struct pf_audit *audit)
 	free(audit);
 }
 
-int pf_audit_open(const struct pf_audit_options *options, struct pf_audit **out,
-		  struct pf_err *err)
+int pf_audit_open(const struct pf_audit_options *options, struct pf_audit **out, struct pf_err *err)
 {
 	struct pf_audit *audit = calloc(1, sizeof(*audit));
 	int r = -ENOMEM;

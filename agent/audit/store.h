@@ -18,7 +18,7 @@
 
 struct pf_audit_options {
 	const char *path;
-	uint64_t max_age_usec;	 /* 0: for ever */
+	uint64_t max_age_usec;   /* 0: for ever */
 	uint64_t max_size_bytes; /* 0: no bound */
 	bool journal;
 	size_t queue_max; /* events in memory: as many in the queue, as many waiting for a disk
@@ -27,12 +27,12 @@ struct pf_audit_options {
 
 /* What the agent says of its record. */
 struct pf_audit_state {
-	bool open;	    /* the database was opened, or tried: problem is meaningful */
-	char problem[512];  /* why nothing can be stored now; "" when all is well */
-	char notice[512];   /* what happened since the last look: a file set aside; "" for nothing */
-	uint64_t head;	    /* seq of the newest stored event; 0: none by this agent */
-	uint64_t waiting;   /* queued and not stored */
-	uint64_t lost;	    /* since the start */
+	bool open;         /* the database was opened, or tried: problem is meaningful */
+	char problem[512]; /* why nothing can be stored now; "" when all is well */
+	char notice[512];  /* what happened since the last look: a file set aside; "" for nothing */
+	uint64_t head;     /* seq of the newest stored event; 0: none by this agent */
+	uint64_t waiting;  /* queued and not stored */
+	uint64_t lost;     /* since the start */
 };
 
 struct pf_audit;
@@ -42,7 +42,7 @@ struct pf_audit;
  * @options: not kept
  *
  * Opens no file itself: that may take time, and a record that can't be kept is no reason not to
- * hold guests. Return: 0 with @out owned by the caller, or -errno when there is no thread to be had.
+ * hold guests. Return: 0 with @out owned by the caller, or -errno when there is no thread.
  */
 int pf_audit_open(const struct pf_audit_options *options, struct pf_audit **out,
 		  struct pf_err *err);

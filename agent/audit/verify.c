@@ -21,7 +21,7 @@ struct walk {
 	struct pf_verdict *verdict;
 	struct pf_link anchor;
 	struct pf_link head;
-	struct pf_link at; /* the last record that was looked at */
+	struct pf_link at;                   /* the last record that was looked at */
 	char told[PF_ANCHOR_TEXT_MAX + 128]; /* the newest word on an anchor in the record itself */
 };
 
@@ -103,7 +103,8 @@ static void check_row(struct walk *walk, sqlite3_stmt *rows)
 	if (sqlite3_column_bytes(rows, PF_ROW_CELLS) == PF_HASH_BYTES)
 		memcpy(stored.byte, sqlite3_column_blob(rows, PF_ROW_CELLS), PF_HASH_BYTES);
 	if ((int64_t)seq < (int64_t)expected)
-		wrong(walk, expected, "record %" PRId64 " stands before the oldest that there can be",
+		wrong(walk, expected,
+		      "record %" PRId64 " stands before the oldest that there can be",
 		      (int64_t)seq);
 	else if (seq > expected)
 		wrong(walk, expected, "record %" PRIu64 "%s removed", expected,

@@ -9,12 +9,12 @@
 
 struct pf_verdict {
 	bool intact;
-	uint64_t first;	   /* seq of the oldest record; 0: there is none */
-	uint64_t head;	   /* of the newest */
-	uint64_t count;	   /* records that were looked at */
+	uint64_t first;     /* seq of the oldest record; 0: there is none */
+	uint64_t head;      /* of the newest */
+	uint64_t count;     /* records that were looked at */
 	char head_hash[65]; /* the newest one's hash: what a copy elsewhere can be compared with */
-	uint64_t wrong;	   /* seq of the first record that is not as it was written */
-	char text[512];	   /* what is wrong with it */
+	uint64_t wrong;     /* seq of the first record that is not as it was written */
+	char text[512];     /* what is wrong with it */
 };
 
 /**

@@ -9,7 +9,7 @@
 #include "agent/model/when.h"
 
 const char *const pf_event_filter_keys[] = {"guest", "kind",  "cause", "action", "since",
-					    "until", "after", "limit", "last",	 NULL};
+					    "until", "after", "limit", "last",   NULL};
 
 static int set_guest(struct pf_event_filter *filter, const char *value, struct pf_err *err)
 {

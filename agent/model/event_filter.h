@@ -18,9 +18,9 @@ struct pf_event_filter {
 	enum pf_event_action action;
 	uint64_t since_ns; /* wall clock; 0: from the first */
 	uint64_t until_ns; /* 0: no end */
-	uint64_t after;	   /* a seq: only newer ones */
-	uint64_t limit;	   /* at most so many, the oldest first; 0: all */
-	uint64_t last;	   /* only the newest so many of those that fit; 0: all */
+	uint64_t after;    /* a seq: only newer ones */
+	uint64_t limit;    /* at most so many, the oldest first; 0: all */
+	uint64_t last;     /* only the newest so many of those that fit; 0: all */
 };
 
 /**

@@ -140,7 +140,7 @@ static const char *find(const struct items *items, const char *name)
 static void tell(FILE *out, const char *name, const char *old, const char *new)
 {
 	fprintf(out, "%s%s %s -> %s", ftell(out) ? "; " : "", name, old && *old ? old : "-",
-		new && *new ? new : "-");
+		new &&*new ? new : "-");
 }
 
 /* What differs in @new first, then what is no longer there. */

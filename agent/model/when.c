@@ -140,9 +140,10 @@ static uint64_t unit_seconds(const char *unit)
 		const char *name;
 		uint64_t seconds;
 	} units[] = {
-		{"", 1},	{"s", 1},	  {"sec", 1},	   {"m", 60},	   {"min", 60},
-		{"h", 3600},	{"hour", 3600},	  {"hours", 3600}, {"d", 86400},   {"day", 86400},
-		{"days", 86400}, {"w", 604800}, {"week", 604800}, {"weeks", 604800},
+		{"", 1},          {"s", 1},          {"sec", 1},      {"m", 60},
+		{"min", 60},      {"h", 3600},       {"hour", 3600},  {"hours", 3600},
+		{"d", 86400},     {"day", 86400},    {"days", 86400}, {"w", 604800},
+		{"week", 604800}, {"weeks", 604800},
 	};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
@@ -182,9 +183,8 @@ static bool parse_epoch(const char *text, uint64_t *out)
 	errno = 0;
 	seconds = strtoull(text + 1, &end, 10);
 	text = end;
-	return !errno && seconds <= INT64_MAX / NS_PER_SEC - 1 &&
-	       take_fraction(&text, &ns) && !*text &&
-	       !__builtin_add_overflow(seconds * NS_PER_SEC, ns, out);
+	return !errno && seconds <= INT64_MAX / NS_PER_SEC - 1 && take_fraction(&text, &ns) &&
+	       !*text && !__builtin_add_overflow(seconds * NS_PER_SEC, ns, out);
 }
 
 static bool parse_absolute(const char *text, uint64_t now_ns, uint64_t *out)

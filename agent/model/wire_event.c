@@ -71,21 +71,16 @@ int pf_wire_encode_event(const struct pf_event *event, char **out)
 	char time[PF_WHEN_TEXT_MAX];
 	auto_json *json = json_pack(
 		"{s:I, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:o}",
-		"seq", (json_int_t)event->seq,
-		"time", pf_when_format(event->wall_ns, time),
-		"guest", make_guest(event),
-		"kind", pf_event_kind_name(event->kind),
-		"cause", pf_event_cause_name(event->cause),
-		"thread", make_thread(event),
-		"from", make_place(event->from_cpu, event->from_node),
-		"to", make_place(event->to_cpu, event->to_node),
-		"actor", make_actor(event),
-		"action", pf_event_action_name(event->action),
-		"latency_ns", make_number(event->has_latency, event->latency_ns),
-		"outside_ns", make_number(event->has_outside, event->outside_ns),
-		"suppressed", (json_int_t)event->suppressed,
-		"boot_ns", (json_int_t)event->boot_ns,
-		"detail", pf_wire_text(event->detail));
+		"seq", (json_int_t)event->seq, "time", pf_when_format(event->wall_ns, time),
+		"guest", make_guest(event), "kind", pf_event_kind_name(event->kind), "cause",
+		pf_event_cause_name(event->cause), "thread", make_thread(event), "from",
+		make_place(event->from_cpu, event->from_node), "to",
+		make_place(event->to_cpu, event->to_node), "actor", make_actor(event), "action",
+		pf_event_action_name(event->action), "latency_ns",
+		make_number(event->has_latency, event->latency_ns), "outside_ns",
+		make_number(event->has_outside, event->outside_ns), "suppressed",
+		(json_int_t)event->suppressed, "boot_ns", (json_int_t)event->boot_ns, "detail",
+		pf_wire_text(event->detail));
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
 	if (!text)
@@ -98,7 +93,8 @@ int pf_wire_encode_event(const struct pf_event *event, char **out)
 
 static int wrong(struct pf_err *err, const char *key)
 {
-	return pf_fail_plain(err, EBADMSG, "an event's '%s' is missing or has the wrong shape", key);
+	return pf_fail_plain(err, EBADMSG, "an event's '%s' is missing or has the wrong shape",
+			     key);
 }
 
 /*
@@ -180,8 +176,7 @@ static int take_thread(const json_t *json, struct pf_event *event, struct pf_err
 	return 0;
 }
 
-static int take_place(const json_t *json, const char *key, int *cpu, int *node,
-		      struct pf_err *err)
+static int take_place(const json_t *json, const char *key, int *cpu, int *node, struct pf_err *err)
 {
 	const json_t *place = json_object_get(json, key);
 	uint64_t value = 0;

@@ -20,7 +20,8 @@ static void each_filter_chooses(void **state)
 {
 	struct place *place = *state;
 	const struct pf_event_filter guest = {.guest = (char *)"g1"};
-	const struct pf_event_filter uuid = {.guest = (char *)"00000002-0000-0000-0000-00000000000A"};
+	const struct pf_event_filter uuid = {
+		.guest = (char *)"00000002-0000-0000-0000-00000000000A"};
 	const struct pf_event_filter kind = {.has_kind = true, .kind = PF_EVENT_DRIFT};
 	const struct pf_event_filter cause = {.has_cause = true, .cause = PF_EVENT_FALLBACK};
 	const struct pf_event_filter action = {.has_action = true, .action = PF_EVENT_FAILED};
@@ -48,8 +49,8 @@ static void each_filter_chooses(void **state)
 static void filters_count_together(void **state)
 {
 	struct place *place = *state;
-	const struct pf_event_filter several = {.guest = (char *)"g0", .after = 2, .last = 2,
-						.until_ns = at(9)};
+	const struct pf_event_filter several = {
+		.guest = (char *)"g0", .after = 2, .last = 2, .until_ns = at(9)};
 	const struct pf_event_filter more_than_there_are = {.guest = (char *)"g0", .last = 99};
 	const struct pf_event_filter last_and_limit = {.last = 5, .limit = 2};
 	const struct pf_event_filter after_all = {.after = 12};
@@ -209,8 +210,9 @@ static void a_row_that_cannot_be_read_ends_in_words(void **state)
 	assert_true(n > 0);
 	assert_non_null(strstr(text, "\"seq\":2,"));
 	assert_null(strstr(text, "\"seq\":3,"));
-	assert_non_null(strstr(text, "{\"error\":\"record 3 has no kind that can be read: see pinfold "
-				     "audit verify\"}\n"));
+	assert_non_null(strstr(text,
+			       "{\"error\":\"record 3 has no kind that can be read: see pinfold "
+			       "audit verify\"}\n"));
 	assert_int_equal(pf_audit_lines_read(&lines, text, sizeof(text)), -ENODATA);
 }
 

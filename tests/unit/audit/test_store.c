@@ -24,9 +24,11 @@ static void state_of(struct pf_audit *audit, struct pf_audit_state *out)
 /* The detail of the newest event of that cause. Return: malloc'ed. */
 static char *newest(const struct place *place, enum pf_event_cause cause)
 {
-	const struct pf_event_filter filter = {
-		.has_kind = true, .kind = PF_EVENT_AGENT, .has_cause = true, .cause = cause,
-		.last = 1};
+	const struct pf_event_filter filter = {.has_kind = true,
+					       .kind = PF_EVENT_AGENT,
+					       .has_cause = true,
+					       .cause = cause,
+					       .last = 1};
 	struct pf_audit_reader *reader = NULL;
 	char *detail = NULL;
 	int r = 0;
@@ -231,8 +233,8 @@ static void what_does_not_fit_is_counted_and_told(void **state)
 	assert_int_equal(pf_audit_flush(audit, NULL), 0);
 	state_of(audit, &now);
 	assert_int_equal(pf_audit_close(&audit), 0);
-	snprintf(words, sizeof(words), "%llu events since 2023-11-14T22:",
-		 (unsigned long long)now.lost);
+	snprintf(words, sizeof(words),
+		 "%llu events since 2023-11-14T22:", (unsigned long long)now.lost);
 	assert_told(place, PF_EVENT_LOST, words);
 	assert_int_equal(ask_db(place, "SELECT count(*) FROM event WHERE cause = 'lost'"), 1);
 	assert_int_equal(ask_db(place, "SELECT count(*) FROM event"), 1 + 1000 - now.lost + 1);
@@ -479,7 +481,8 @@ static void a_migration_that_fails_changes_nothing(void **state)
 	assert_true(pf_schema_migrate(db, steps, 3, &err) < 0);
 	sqlite3_close(db);
 	assert_int_equal(ask_db(place, "PRAGMA user_version"), 1);
-	assert_int_equal(ask_db(place, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'"), 0);
+	assert_int_equal(ask_db(place, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'"),
+			 0);
 }
 
 static void old_events_go_and_the_rest_can_be_verified(void **state)
@@ -516,8 +519,10 @@ static void only_the_old_ones_at_the_beginning_go(void **state)
 	fill(place, 30);
 	assert_int_equal(pf_database_open(place->path, &database, &err), 0);
 	/* Event i is i seconds old-est: 10 of them are before the 11th. */
-	assert_int_equal(pf_database_trim(database, UINT64_C(1700000000000000000) + 10 * UINT64_C(1000000000),
-					  UINT64_MAX, &more, &err), 0);
+	assert_int_equal(pf_database_trim(database,
+					  UINT64_C(1700000000000000000) + 10 * UINT64_C(1000000000),
+					  UINT64_MAX, &more, &err),
+			 0);
 	assert_false(more);
 	pf_database_close(&database);
 	assert_intact(place, 11, 31);
@@ -590,9 +595,10 @@ static void a_journal_entry_can_be_read_by_a_person(void **state)
 	full.action = PF_EVENT_REPAIRED;
 	full.latency_ns = 1234567;
 	one = pf_journal_message(&full);
-	assert_string_equal(one, "guest 'g0': drift (affinity) of vcpu 0 [100] from CPU 1 to 4095 by "
-				 "taskset[7] uid 4294967294, repaired after 1234 us: write 2 to '/x' "
-				 "(was \"3\")");
+	assert_string_equal(one,
+			    "guest 'g0': drift (affinity) of vcpu 0 [100] from CPU 1 to 4095 by "
+			    "taskset[7] uid 4294967294, repaired after 1234 us: write 2 to '/x' "
+			    "(was \"3\")");
 	pf_event_init(&bare, PF_EVENT_AGENT, PF_EVENT_UNKNOWN, PF_EVENT_OBSERVED);
 	two = pf_journal_message(&bare);
 	assert_string_equal(two, "agent, observed");

@@ -34,12 +34,14 @@ static void a_record_left_alone_is_intact(void **state)
 
 static void a_changed_row_is_found(void **state)
 {
-	found(*state, "UPDATE event SET actor_uid = 0 WHERE seq = 7", 7, "record 7 is not as it was");
+	found(*state, "UPDATE event SET actor_uid = 0 WHERE seq = 7", 7,
+	      "record 7 is not as it was");
 }
 
 static void a_letter_changed_is_found(void **state)
 {
-	found(*state, "UPDATE event SET actor_comm = 'tbskset' WHERE seq = 7", 7, "record 7 is not");
+	found(*state, "UPDATE event SET actor_comm = 'tbskset' WHERE seq = 7", 7,
+	      "record 7 is not");
 }
 
 /* Whole in itself, and with the same seq: only the chain tells that it came from elsewhere. */
@@ -72,16 +74,17 @@ static void a_value_taken_out_is_found(void **state)
 
 static void a_value_moved_to_another_column_is_found(void **state)
 {
-	found(*state,
-	      "UPDATE event SET to_cpu = NULL, from_node = 4095 WHERE seq = 5", 5, "record 5 is not");
+	found(*state, "UPDATE event SET to_cpu = NULL, from_node = 4095 WHERE seq = 5", 5,
+	      "record 5 is not");
 }
 
 static void every_column_counts(void **state)
 {
 	static const char *const columns[] = {
-		"wall_ns", "boot_ns", "uuid", "guest", "kind", "cause", "action", "tid", "comm",
-		"role", "from_cpu", "from_node", "to_cpu", "to_node", "actor_pid", "actor_comm",
-		"actor_uid", "actor_cgroup", "latency_ns", "outside_ns", "suppressed", "detail",
+		"wall_ns",    "boot_ns",    "uuid",       "guest",      "kind",      "cause",
+		"action",     "tid",        "comm",       "role",       "from_cpu",  "from_node",
+		"to_cpu",     "to_node",    "actor_pid",  "actor_comm", "actor_uid", "actor_cgroup",
+		"latency_ns", "outside_ns", "suppressed", "detail",
 	};
 	struct place *place = *state;
 
@@ -98,9 +101,10 @@ static void every_column_counts(void **state)
 		assert_int_equal(pf_audit_verify(place->path, &verdict, NULL), 0);
 		if (verdict.intact || verdict.wrong != 3)
 			fail_msg("%s", columns[i]);
-		snprintf(sql, sizeof(sql),
-			 "UPDATE event SET %s = (SELECT v FROM keep) WHERE seq = 3; DROP TABLE keep",
-			 columns[i]);
+		snprintf(
+			sql, sizeof(sql),
+			"UPDATE event SET %s = (SELECT v FROM keep) WHERE seq = 3; DROP TABLE keep",
+			columns[i]);
 		tamper(place, sql);
 		assert_intact(place, 1, 5);
 	}
@@ -115,7 +119,8 @@ static void a_removed_row_with_its_gap_closed_is_found(void **state)
 {
 	found(*state,
 	      "DELETE FROM event WHERE seq = 12;"
-	      "UPDATE event SET seq = seq - 1 WHERE seq > 12; UPDATE chain SET seq = 19 WHERE name = 'head'",
+	      "UPDATE event SET seq = seq - 1 WHERE seq > 12;"
+	      "UPDATE chain SET seq = 19 WHERE name = 'head'",
 	      12, "record 12 is not as it was");
 }
 
@@ -130,15 +135,18 @@ static void reordered_rows_are_found(void **state)
 static void an_added_row_is_found(void **state)
 {
 	found(*state,
-	      "INSERT INTO event SELECT 21, wall_ns, boot_ns, uuid, guest, kind, cause, action, tid, comm, "
+	      "INSERT INTO event SELECT 21, wall_ns, boot_ns, uuid, guest, kind, cause, action, "
+	      "tid, comm, "
 	      "role, from_cpu, from_node, to_cpu, to_node, actor_pid, actor_comm, actor_uid, "
-	      "actor_cgroup, latency_ns, outside_ns, suppressed, detail, hash FROM event WHERE seq = 20",
+	      "actor_cgroup, latency_ns, outside_ns, suppressed, detail, hash "
+	      "FROM event WHERE seq = 20",
 	      21, "record 21 is not as it was");
 }
 
 static void a_row_put_before_the_first_is_found(void **state)
 {
-	found(*state, "UPDATE event SET seq = -5 WHERE seq = 1", 1, "record -5 stands "
+	found(*state, "UPDATE event SET seq = -5 WHERE seq = 1", 1,
+	      "record -5 stands "
 	      "before the oldest");
 }
 
@@ -154,13 +162,15 @@ static void everything_removed_is_found(void **state)
 
 static void a_cut_off_beginning_is_found(void **state)
 {
-	found(*state, "DELETE FROM event WHERE seq < 4", 1, "record 1 and more behind it were removed");
+	found(*state, "DELETE FROM event WHERE seq < 4", 1,
+	      "record 1 and more behind it were removed");
 }
 
 static void a_cut_off_beginning_with_its_anchor_moved_is_found(void **state)
 {
 	found(*state,
-	      "UPDATE chain SET seq = 3, hash = (SELECT hash FROM event WHERE seq = 3) WHERE name = 'anchor';"
+	      "UPDATE chain SET seq = 3, hash = (SELECT hash FROM event WHERE seq = 3) "
+	      "WHERE name = 'anchor';"
 	      "DELETE FROM event WHERE seq < 4",
 	      3, "retention does not say");
 }
@@ -173,7 +183,8 @@ static void another_head_is_found(void **state)
 
 static void a_missing_end_of_the_chain_is_found(void **state)
 {
-	found(*state, "DELETE FROM chain WHERE name = 'anchor'", 0, "an end of the chain is missing");
+	found(*state, "DELETE FROM chain WHERE name = 'anchor'", 0,
+	      "an end of the chain is missing");
 }
 
 static void what_is_no_record_is_an_error(void **state)

@@ -38,7 +38,8 @@ static void shows(const struct pf_event *event, size_t width, bool color, bool a
 	assert_string_equal(captured(&capture), want);
 }
 
-#define HEAD "11-23 00:40:03.123 web01      escape/affinity   vcpu 3 cpu 2/n1->5 by taskset[77] uid 1000 "
+#define HEAD                                                                                       \
+	"11-23 00:40:03.123 web01      escape/affinity   vcpu 3 cpu 2/n1->5 by taskset[77] uid 1000 "
 
 static void an_event_is_one_line(void **state)
 {
@@ -79,7 +80,8 @@ static void a_terminal_cuts_what_does_not_fit_and_all_does_not(void **state)
 	      "11-23 00:40:03.123 web01      escape/affinity   vcpu 3 cpu 2/n1->5 repaired "
 	      "0123456789012345\n");
 	/* Never inside a character: each of these has three bytes and one column. */
-	event.detail = (char *)"\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac";
+	event.detail =
+		(char *)"\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac";
 	shows(&event, 80, false, false,
 	      "11-23 00:40:03.123 web01      escape/affinity   vcpu 3 cpu 2/n1->5 repaired "
 	      "\xe2\x82\xac...\n");

@@ -11,14 +11,14 @@
 #include "agent/base/cleanup.h"
 #include "agent/model/wire_event.h"
 
-#define FULL                                                                                       \
-	"{\"seq\":42,\"time\":\"2026-11-23T00:40:03.000000123Z\","                                 \
-	"\"guest\":{\"uuid\":\"0b1c2d3e-0000-0000-0000-000000000001\",\"name\":\"web\"},"          \
-	"\"kind\":\"escape\",\"cause\":\"affinity\","                                              \
-	"\"thread\":{\"tid\":4130,\"comm\":\"CPU 0/KVM\",\"role\":\"vcpu 0\"},"                    \
-	"\"from\":{\"cpu\":2,\"node\":1},\"to\":{\"cpu\":5,\"node\":null},"                        \
+#define FULL                                                                                         \
+	"{\"seq\":42,\"time\":\"2026-11-23T00:40:03.000000123Z\","                                   \
+	"\"guest\":{\"uuid\":\"0b1c2d3e-0000-0000-0000-000000000001\",\"name\":\"web\"},"            \
+	"\"kind\":\"escape\",\"cause\":\"affinity\","                                                \
+	"\"thread\":{\"tid\":4130,\"comm\":\"CPU 0/KVM\",\"role\":\"vcpu 0\"},"                      \
+	"\"from\":{\"cpu\":2,\"node\":1},\"to\":{\"cpu\":5,\"node\":null},"                          \
 	"\"actor\":{\"pid\":77,\"comm\":\"taskset\",\"uid\":4294967295,\"cgroup\":\"/user.slice\"}," \
-	"\"action\":\"repaired\",\"latency_ns\":0,\"outside_ns\":9223372036854775807,"             \
+	"\"action\":\"repaired\",\"latency_ns\":0,\"outside_ns\":9223372036854775807,"               \
 	"\"suppressed\":3,\"boot_ns\":99,\"detail\":\"a \\\"b\\\"\\nc\"}"
 
 #define BARE                                                                                       \
@@ -80,19 +80,27 @@ static void names_of_any_bytes_stay_one_line_of_json(void **state)
 	assert_null(strchr(text, '\n'));
 	assert_int_equal(pf_wire_decode_event(text, strlen(text), &back, NULL), 0);
 	assert_string_equal(back.guest, "a\xef\xbf\xbd\n\"\x01");
-	assert_string_equal(back.comm, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	assert_string_equal(back.comm,
+			    "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 static void what_has_the_wrong_shape_is_refused(void **state)
 {
 	static const char *const changes[][2] = {
-		{"\"seq\":42", "\"seq\":-1"},	       {"\"seq\":42", "\"seq\":\"42\""},
-		{"escape", "excape"},		       {"\"affinity\"", "null"},
-		{"\"repaired\"", "\"mended\""},	       {"2026-11-23T", "2026-13-23T"},
-		{"\"tid\":4130", "\"tid\":4294967296"}, {"vcpu 0", "vcpu x"},
-		{"\"cpu\":2", "\"cpu\":\"2\""},	       {"\"pid\":77,", ""},
-		{"\"uid\":4294967295", "\"uid\":-1"},  {"\"latency_ns\":0", "\"latency_ns\":[]"},
-		{"\"name\":\"web\"", "\"name\":5"},    {"\"detail\":\"", "\"detail\":\"\\u0000"},
+		{"\"seq\":42", "\"seq\":-1"},
+		{"\"seq\":42", "\"seq\":\"42\""},
+		{"escape", "excape"},
+		{"\"affinity\"", "null"},
+		{"\"repaired\"", "\"mended\""},
+		{"2026-11-23T", "2026-13-23T"},
+		{"\"tid\":4130", "\"tid\":4294967296"},
+		{"vcpu 0", "vcpu x"},
+		{"\"cpu\":2", "\"cpu\":\"2\""},
+		{"\"pid\":77,", ""},
+		{"\"uid\":4294967295", "\"uid\":-1"},
+		{"\"latency_ns\":0", "\"latency_ns\":[]"},
+		{"\"name\":\"web\"", "\"name\":5"},
+		{"\"detail\":\"", "\"detail\":\"\\u0000"},
 	};
 
 	(void)state;
