@@ -14,19 +14,25 @@ hosts_of() {
 	[[ ${PF_NEWER:-} != 1 ]] || sed -n 's/^# newer: //p' "$1"
 }
 
+# Of run_group, whose variables it uses.
+boot_host() {
+	$lab boot --name "$name" --topology "$topology" "--$mode" \
+		${kernel:+--kernel "$kernel"} 2>&1 | sed 's/^/# /'
+}
+
 run_group() {
 	local host=$1 topology mode kernel name status
 	shift
 	read -r topology mode kernel <<< "$host"
 	name="check-$topology-$mode${kernel:+-$kernel}"
 	echo "# boot $host"
-	if ! $lab boot --name "$name" --topology "$topology" "--$mode" \
-		${kernel:+--kernel "$kernel"} 2>&1 | sed 's/^/# /'; then
+	# An emulated kernel on a busy machine may lock up on its way; what runs in it does not count yet.
+	if ! boot_host && ! boot_host; then
 		echo "not ok - lab: a host of $host boots"
 		return 1
 	fi
 	echo "ok - lab: a host of $host boots"
-	PF_LAB=1 $lab run --name "$name" --timeout 1500 --env PF_LAB=1 \
+	PF_LAB=1 $lab run --name "$name" --timeout 2400 --env PF_LAB=1 \
 		--env "PF_ONLY=${PF_ONLY:-}" --env "PF_CONFIG=${PF_CONFIG:-}" \
 		--env "PF_PATIENCE=${PF_PATIENCE:-}" tests/e2e/inside.sh "$@"
 	status=$?
