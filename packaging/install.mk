@@ -21,7 +21,8 @@ install: all ## install binaries, unit, man pages and an example configuration
 	install -D -m 644 docs/man/pinfoldd.8 $(DESTDIR)$(MANDIR)/man8/pinfoldd.8
 	install -D -m 644 packaging/completions/pinfold $(DESTDIR)$(BASHDIR)/pinfold
 
-uninstall: ## remove what install put there; configuration and records stay
+uninstall: ## end the eBPF programs and remove what install put there; configuration and records stay
+	-[ -n "$(DESTDIR)" ] || [ ! -x $(SBINDIR)/pinfoldd ] || $(SBINDIR)/pinfoldd --unpin
 	rm -f $(DESTDIR)$(SBINDIR)/pinfoldd $(DESTDIR)$(BINDIR)/pinfold \
 		$(DESTDIR)$(UNITDIR)/pinfoldd.service $(DESTDIR)$(SYSUSERSDIR)/pinfold.conf \
 		$(DESTDIR)$(DOCDIR)/pinfold.conf $(DESTDIR)$(MANDIR)/man1/pinfold.1 \
