@@ -2,6 +2,8 @@
 #include "agent/cli/status_view.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -344,6 +346,76 @@ static void print_memory(const struct pf_view *view, const struct pf_guest_statu
 	}
 }
 
+static void put_span(FILE *out, uint64_t ns, const char *where)
+{
+	fprintf(out, "; ran %" PRIu64 ".%03u s outside its %s", ns / 1000000000,
+		(unsigned int)(ns / 1000000 % 1000), where);
+}
+
+static void put_number(FILE *out, uint64_t count, const char *of, const char *what)
+{
+	if (count)
+		fprintf(out, "; %" PRIu64 " %s%s %s", count, of, count == 1 ? "" : "s", what);
+}
+
+/* "3 escapes (1 to other nodes); ran 0.100 s outside its CPUs; 2 records held back" */
+static char *make_counts(const struct pf_counts *counts)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	fprintf(out, "%" PRIu64 " escape%s", counts->escapes, counts->escapes == 1 ? "" : "s");
+	if (counts->remote)
+		fprintf(out, " (%" PRIu64 " to other nodes)", counts->remote);
+	if (counts->away_ns)
+		put_span(out, counts->away_ns, "CPUs");
+	if (counts->remote_ns)
+		put_span(out, counts->remote_ns, "nodes");
+	put_number(out, counts->pages, "page", "moved");
+	put_number(out, counts->suppressed, "record", "held back");
+	put_number(out, counts->dropped, "record", "lost");
+	return fclose(out) == 0 ? text : NULL;
+}
+
+static bool is_eventless(const struct pf_counts *counts)
+{
+	return !(counts->escapes | counts->away_ns | counts->remote_ns | counts->pages |
+		 counts->suppressed | counts->dropped);
+}
+
+static void print_counts_of(const struct pf_view *view, const char *what,
+			    const struct pf_counts *counts)
+{
+	pf_auto_free char *text = NULL, *label = NULL;
+
+	if (is_eventless(counts))
+		return;
+	text = make_counts(counts);
+	if (!text || asprintf(&label, "  %s: ", what) < 0) {
+		label = NULL;
+		return;
+	}
+	pf_term_wrap(view, label, text, strlen(label));
+}
+
+/* A guest that never left its promise needs no line; with --all each role has its own. */
+static void print_counts(const struct pf_view *view, const struct pf_guest_status *guest)
+{
+	if (!guest->counted)
+		return;
+	print_counts_of(view, "counted", &guest->counts);
+	for (size_t i = 0; view->all && i < guest->role_count; i++) {
+		char role[PF_ROLE_TEXT_MAX], what[PF_ROLE_TEXT_MAX + 16];
+
+		pf_role_format(guest->roles[i].role, role);
+		snprintf(what, sizeof(what), "counted of %s", role);
+		print_counts_of(view, what, &guest->roles[i].counts);
+	}
+}
+
 static void print_host(const struct pf_view *view, const struct pf_status *status)
 {
 	pf_auto_free char *nodes = pf_term_list(&status->nodes_online, 0);
@@ -408,6 +480,7 @@ static void print_guest(const struct pf_view *view, const struct pf_guest_status
 		fprintf(view->out, "%s\n", line);
 	print_knobs(view, guest);
 	print_memory(view, guest);
+	print_counts(view, guest);
 }
 
 /* One table is laid out for all guests; its lines are then dealt out to them. */

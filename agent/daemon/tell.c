@@ -254,6 +254,16 @@ char *pf_tell_libvirt(const struct pf_agent *agent)
 	return text;
 }
 
+/* A status without counters is one all the same. */
+static void add_counts(struct pf_agent *agent, struct pf_status *out)
+{
+	struct pf_err err;
+
+	if (agent->watching.watch && out->guest_count &&
+	    pf_watch_fill(agent->watching.watch, out->guests, out->guest_count, &err) < 0)
+		pf_log(LOG_WARNING, "counters are missing in a status: %s", err.text);
+}
+
 int pf_tell_status(struct pf_agent *agent, const struct pf_held *only, struct pf_status *out)
 {
 	int r;
@@ -270,6 +280,8 @@ int pf_tell_status(struct pf_agent *agent, const struct pf_held *only, struct pf
 		r = add_capabilities(agent, out);
 	if (!r)
 		r = add_guests(agent, only, out);
+	if (!r)
+		add_counts(agent, out);
 	if (r < 0)
 		pf_status_clear(out);
 	return r;

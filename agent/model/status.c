@@ -36,6 +36,7 @@ void pf_guest_status_clear(struct pf_guest_status *guest)
 	free(guest->threads);
 	free(guest->knobs);
 	free(guest->cells);
+	free(guest->roles);
 	free(guest->name);
 	free(guest->reason);
 	pf_findings_clear(&guest->findings);

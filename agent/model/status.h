@@ -22,6 +22,28 @@ enum pf_state {
 	PF_STATE_OBSERVED,   /* looked at only; a reason, where there is one, says what is off */
 };
 
+/*
+ * What the eBPF programs have counted since they look at the guest. Times go on while a thread is
+ * outside: they are exact up to the scheduler's last tick.
+ */
+struct pf_counts {
+	uint64_t escapes;    /* put on a CPU outside its promised CPUs or nodes */
+	uint64_t remote;     /* those of them outside the promised nodes */
+	uint64_t stays;	     /* home -> outside */
+	uint64_t away_ns;    /* ran outside the promised CPUs */
+	uint64_t remote_ns;  /* ran outside the promised nodes */
+	uint64_t told;	     /* records handed to the agent */
+	uint64_t suppressed; /* records that the token bucket held back */
+	uint64_t dropped;    /* records for which there was no room */
+	uint64_t untimed;    /* escapes that could be counted but not timed */
+	uint64_t pages;	     /* pages that somebody moved */
+};
+
+struct pf_role_counts {
+	struct pf_role role;
+	struct pf_counts counts;
+};
+
 struct pf_thread_status {
 	pid_t tid;
 	char comm[16];
@@ -34,6 +56,9 @@ struct pf_thread_status {
 	int on_cpu; /* -1: not known */
 	int on_node;
 	enum pf_state state;
+	bool timed; /* the programs know it: the two times count */
+	uint64_t away_ns;
+	uint64_t remote_ns;
 };
 
 struct pf_knob_status {
@@ -61,6 +86,10 @@ struct pf_guest_status {
 	struct pf_cell *cells;
 	size_t cell_count;
 	struct pf_findings findings;
+	bool counted; /* the programs look at it: what follows counts */
+	struct pf_counts counts;
+	struct pf_role_counts *roles; /* in the order in which they were met */
+	size_t role_count;
 };
 
 struct pf_capability {

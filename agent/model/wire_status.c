@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/base/cleanup.h"
+#include "agent/model/wire_counts.h"
 #include "agent/model/wire_json.h"
 #include "agent/model/wire_text.h"
 
@@ -29,7 +30,7 @@ static json_t *make_desired(const struct pf_set *desired, const struct pf_set *a
 
 static json_t *make_thread(const struct pf_thread_status *thread)
 {
-	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
 			 "tid", (int)thread->tid,
 			 "comm", pf_wire_text(thread->comm),
 			 "role", pf_json_make_role(thread->role),
@@ -38,7 +39,9 @@ static json_t *make_thread(const struct pf_thread_status *thread)
 			 "nodes", make_desired(&thread->nodes_desired, &thread->nodes_actual),
 			 "on_cpu", pf_json_make_known(thread->on_cpu),
 			 "on_node", pf_json_make_known(thread->on_node),
-			 "state", pf_state_name(thread->state));
+			 "state", pf_state_name(thread->state),
+			 "away_ns", pf_json_make_time(thread->timed, thread->away_ns),
+			 "remote_ns", pf_json_make_time(thread->timed, thread->remote_ns));
 }
 
 static json_t *make_knob(const struct pf_knob_status *knob)
@@ -68,7 +71,7 @@ static json_t *make_finding(const struct pf_finding *finding)
 
 static json_t *make_guest(const struct pf_guest_status *guest)
 {
-	return json_pack("{s:o, s:o, s:i, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:i, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "uuid", pf_wire_text(guest->uuid),
 			 "name", pf_wire_text(guest->name ?: ""),
 			 "pid", (int)guest->pid,
@@ -82,7 +85,8 @@ static json_t *make_guest(const struct pf_guest_status *guest)
 			 "knobs", make_array(guest->knobs, guest->knob_count, make_knob),
 			 "memory", make_array(guest->cells, guest->cell_count, make_cell),
 			 "findings",
-			 make_array(guest->findings.items, guest->findings.count, make_finding));
+			 make_array(guest->findings.items, guest->findings.count, make_finding),
+			 "counters", pf_json_make_counts(guest));
 }
 
 static json_t *make_capabilities(const struct pf_status *status)
@@ -157,7 +161,8 @@ static int read_thread(const json_t *json, struct pf_thread_status *thread, stru
 	r = r ?: get_desired(json, "nodes", &thread->nodes_desired, &thread->nodes_actual, err);
 	r = r ?: pf_json_get_known(json, "on_cpu", &thread->on_cpu, err);
 	r = r ?: pf_json_get_known(json, "on_node", &thread->on_node, err);
-	return r ?: get_state(json, &thread->state, err);
+	r = r ?: get_state(json, &thread->state, err);
+	return r ?: pf_json_get_times(json, thread, err);
 }
 
 static int read_knob(const json_t *json, struct pf_knob_status *knob, struct pf_err *err)
@@ -231,8 +236,9 @@ static int read_guest(const json_t *json, struct pf_guest_status *guest, struct 
 			    err);
 	r = r ?: read_array(json, "knobs", &guest->knobs, &guest->knob_count, read_knob, err);
 	r = r ?: read_array(json, "memory", &guest->cells, &guest->cell_count, read_cell, err);
-	return r ?: read_array(json, "findings", &guest->findings.items, &guest->findings.count,
-			       read_finding, err);
+	r = r ?: read_array(json, "findings", &guest->findings.items, &guest->findings.count,
+			    read_finding, err);
+	return r ?: pf_json_get_counts(json, guest, err);
 }
 
 static int read_capabilities(const json_t *json, struct pf_status *status, struct pf_err *err)

@@ -10,6 +10,7 @@
 
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
+#include "agent/observe/counts.h"
 #include "bpf/dedupe.h"
 
 /* A group of a guest. */
@@ -27,6 +28,7 @@ struct watched {
 	uint32_t number; /* what the programs call it */
 	struct spot *spots;
 	size_t spot_count;
+	struct pf_counters gone; /* of slots that were given back */
 };
 
 struct pf_watch {
@@ -386,12 +388,26 @@ static int follow_group(struct pf_watch *watch, struct watched *guest,
 	return follow_leaf(watch, spot, &promise, err);
 }
 
-static void leave_spot(struct pf_watch *watch, struct spot *spot)
+static void add_counters(struct pf_counters *sum, const struct pf_counters *more)
 {
-	if (spot->leaf)
+	const __u64 *from = (const __u64 *)more;
+	__u64 *to = (__u64 *)sum;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+
+static void leave_spot(struct pf_watch *watch, struct watched *guest, struct spot *spot)
+{
+	struct pf_counters last;
+
+	if (spot->leaf) {
+		if (!pf_bpf_counters(watch->bpf, spot->slot, &last, NULL))
+			add_counters(&guest->gone, &last);
 		pf_slot_free(pf_bpf_policy(watch->bpf), spot->slot);
-	else
+	} else {
 		pf_bpf_watch(watch->bpf, spot->cgid, false, NULL);
+	}
 	free(spot->path);
 	watch->unsettled = true;
 }
@@ -404,7 +420,7 @@ static void leave_unnamed(struct pf_watch *watch, struct watched *guest)
 			i++;
 			continue;
 		}
-		leave_spot(watch, &guest->spots[i]);
+		leave_spot(watch, guest, &guest->spots[i]);
 		guest->spots[i] = guest->spots[--guest->spot_count];
 	}
 }
@@ -441,7 +457,7 @@ void pf_watch_drop(struct pf_watch *watch, const char *uuid)
 	if (!guest)
 		return;
 	while (guest->spot_count)
-		leave_spot(watch, &guest->spots[--guest->spot_count]);
+		leave_spot(watch, guest, &guest->spots[--guest->spot_count]);
 	clear_guest(guest);
 	*guest = watch->guests[--watch->guest_count];
 }
@@ -486,23 +502,15 @@ int pf_watch_consume(struct pf_watch *watch, unsigned int *again_usec, struct pf
 	return pf_bpf_consume(watch->bpf, again_usec, err);
 }
 
-static void add_counters(struct pf_counters *sum, const struct pf_counters *more)
-{
-	const __u64 *from = (const __u64 *)more;
-	__u64 *to = (__u64 *)sum;
-
-	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
-		to[i] += from[i];
-}
-
 int pf_watch_counters(struct pf_watch *watch, const char *uuid, struct pf_counters *out,
 		      struct pf_err *err)
 {
 	const struct watched *guest = find_guest(watch, uuid);
-	struct pf_counters sum = {}, one;
+	struct pf_counters sum, one;
 
 	if (!guest)
 		return pf_fail_plain(err, ENOENT, "guest %s is not watched", uuid);
+	sum = guest->gone;
 	for (size_t i = 0; i < guest->spot_count; i++) {
 		int r;
 
@@ -515,6 +523,92 @@ int pf_watch_counters(struct pf_watch *watch, const char *uuid, struct pf_counte
 	}
 	*out = sum;
 	return 0;
+}
+
+struct stays {
+	struct pf_stay *items;
+	size_t count;
+};
+
+static void cleanup_stays(struct stays *stays)
+{
+	free(stays->items);
+}
+
+static int keep_stay(const struct pf_stay *stay, void *arg)
+{
+	struct stays *stays = arg;
+	struct pf_stay *kept = pf_append(&stays->items, &stays->count);
+
+	if (!kept)
+		return -ENOMEM;
+	*kept = *stay;
+	return 0;
+}
+
+static int fill_slots(struct pf_watch *watch, const struct watched *guest,
+		      struct pf_guest_status *out, struct pf_err *err)
+{
+	struct pf_counters counters;
+
+	pf_counts_gone(out, &guest->gone);
+	for (size_t i = 0; i < guest->spot_count; i++) {
+		const struct spot *spot = &guest->spots[i];
+		int r = spot->leaf ? pf_bpf_counters(watch->bpf, spot->slot, &counters, err) : 0;
+
+		if (r < 0)
+			return r;
+		if (spot->leaf && pf_counts_slot(out, spot->role, &counters) < 0)
+			return pf_fail(err, ENOMEM, "read the counters");
+	}
+	return 0;
+}
+
+static int fill_stays(const struct watched *guest, const struct stays *stays,
+		      struct pf_guest_status *out, struct pf_err *err)
+{
+	for (size_t i = 0; i < guest->spot_count; i++) {
+		const struct spot *spot = &guest->spots[i];
+
+		for (size_t j = 0; spot->leaf && j < stays->count; j++)
+			if (stays->items[j].slot == spot->slot &&
+			    pf_counts_stay(out, spot->role, &stays->items[j]) < 0)
+				return pf_fail(err, ENOMEM, "read the counters");
+	}
+	pf_counts_threads(out, stays->items, stays->count);
+	return 0;
+}
+
+static int read_stays(struct pf_watch *watch, struct stays *stays, struct pf_err *err)
+{
+	int r = pf_bpf_settle(watch->bpf, keep_stay, stays, err);
+
+	if (r == -EOPNOTSUPP)
+		return 0;
+	if (r < 0)
+		return r == -ENOMEM ? pf_fail(err, ENOMEM, "read the counters") : r;
+	if (stays->count)
+		qsort(stays->items, stays->count, sizeof(*stays->items), pf_stay_by_tid);
+	return 0;
+}
+
+int pf_watch_fill(struct pf_watch *watch, struct pf_guest_status *guests, size_t count,
+		  struct pf_err *err)
+{
+	PF_CLEANUP(cleanup_stays) struct stays stays = {};
+	const struct watched *guest;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < count; i++) {
+		guest = find_guest(watch, guests[i].uuid);
+		r = guest ? fill_slots(watch, guest, &guests[i], err) : 0;
+	}
+	r = r ?: read_stays(watch, &stays, err);
+	for (size_t i = 0; !r && i < count; i++) {
+		guest = find_guest(watch, guests[i].uuid);
+		r = guest ? fill_stays(guest, &stays, &guests[i], err) : 0;
+	}
+	return r;
 }
 
 uint64_t pf_watch_missing(const struct pf_watch *watch)

@@ -17,6 +17,7 @@
 #include "agent/model/actual.h"
 #include "agent/model/host.h"
 #include "agent/model/placement.h"
+#include "agent/model/status.h"
 #include "bpf/loader.h"
 
 struct pf_watch;
@@ -87,6 +88,15 @@ int pf_watch_consume(struct pf_watch *watch, unsigned int *again_usec, struct pf
 /* The sum over a guest's slots. Return: 0, -ENOENT when it isn't watched, or -errno. */
 int pf_watch_counters(struct pf_watch *watch, const char *uuid, struct pf_counters *out,
 		      struct pf_err *err);
+
+/**
+ * pf_watch_fill - counters and times into the statuses of guests
+ *
+ * Looks at every task of the host once. A guest that isn't watched stays as it is.
+ * Return: 0, -ENOMEM, or what the kernel said; some guests may have been filled.
+ */
+int pf_watch_fill(struct pf_watch *watch, struct pf_guest_status *guests, size_t count,
+		  struct pf_err *err);
 
 /* Record numbers that were never handed over, since the agent began. */
 uint64_t pf_watch_missing(const struct pf_watch *watch);
