@@ -51,10 +51,10 @@ static void undo_act(struct run *run, size_t first, size_t failed)
 	}
 }
 
-static void leave_out(struct run *run, size_t first, size_t end)
+static void leave_out(struct run *run, size_t first, size_t end, const char *why)
 {
 	for (size_t i = first; i < end; i++)
-		pf_fail_plain(&run->outcomes[i].err, 0, "not run, because an earlier step failed");
+		pf_fail_plain(&run->outcomes[i].err, 0, "not run, because %s", why);
 }
 
 static size_t act_end(const struct pf_plan *plan, size_t first)
@@ -68,13 +68,17 @@ static size_t act_end(const struct pf_plan *plan, size_t first)
 
 static void run_act(struct run *run, size_t first, size_t end)
 {
+	if (run->plan->steps[first].put_off) {
+		leave_out(run, first, end, "its time has not come");
+		return;
+	}
 	for (size_t i = first; i < end; i++) {
 		pf_step_run(run->apply, run->plan, &run->plan->steps[i], &run->undos[i],
 			    &run->outcomes[i]);
 		if (run->outcomes[i].result != PF_OUTCOME_FAILED)
 			continue;
 		undo_act(run, first, i);
-		leave_out(run, i + 1, end);
+		leave_out(run, i + 1, end, "an earlier step failed");
 		return;
 	}
 }

@@ -32,7 +32,7 @@ struct pf_apply {
 };
 
 enum pf_outcome_result {
-	PF_OUTCOME_NOT_RUN, /* an earlier step of its act failed */
+	PF_OUTCOME_NOT_RUN, /* put off, or an earlier step of its act failed */
 	PF_OUTCOME_DONE,    /* done, and read back */
 	PF_OUTCOME_SKIPPED, /* it is so already, or the thread or guest has ended */
 	PF_OUTCOME_FAILED,

@@ -59,25 +59,32 @@ static bool is_below(const char *group, const char *above)
 
 /* ---- keeping ----------------------------------------------------------------------------- */
 
-static bool same_target(const struct pf_act *a, const struct pf_act *b)
+static bool same_doer(const struct pf_act *a, const struct pf_act *b, bool fight)
+{
+	if (strcmp(a->event.actor.comm, b->event.actor.comm) != 0)
+		return false;
+	return a->event.actor.pid == b->event.actor.pid ||
+	       (fight && a->event.actor.uid == b->event.actor.uid);
+}
+
+static bool same_target(const struct pf_act *a, const struct pf_act *b, bool fight)
 {
 	if (a->by_libvirt && b->by_libvirt)
 		return a->has_role == b->has_role &&
 		       (!a->has_role || pf_role_equal(a->event.role, b->event.role));
-	if (a->kind != b->kind || a->event.actor.pid != b->event.actor.pid ||
-	    strcmp(a->event.actor.comm, b->event.actor.comm) != 0)
+	if (a->kind != b->kind || !same_doer(a, b, fight))
 		return false;
 	if (a->kind == PF_ACT_KNOB)
 		return same_text(a->group, b->group) && same_text(a->knob, b->knob);
 	return a->kind != PF_ACT_CPU && a->event.tid == b->event.tid;
 }
 
-void pf_acts_add(struct pf_acts *acts, struct pf_act *act, uint64_t now_usec)
+void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t now_usec)
 {
 	struct pf_act *kept;
 
 	for (size_t i = acts->count; i-- > 0;) {
-		if (!same_target(&acts->items[i], act) || acts->items[i].failure_told)
+		if (!same_target(&acts->items[i], act, fight) || acts->items[i].failure_told)
 			continue;
 		acts->items[i].event.suppressed += !act->by_libvirt;
 		clear_act(act);
@@ -171,6 +178,34 @@ static enum rank rank_of(const struct pf_act *act, const struct pf_step *step)
 		break;
 	}
 	return RANK_NONE;
+}
+
+bool pf_acts_by_stranger(const struct pf_acts *acts, const struct pf_step *step)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < acts->count; i++) {
+		const struct pf_act *act = &acts->items[i];
+
+		if (rank_of(act, step) == RANK_NONE)
+			continue;
+		if (act->by_libvirt || act->by_manager ||
+		    (act->kind != PF_ACT_CPU && !act->event.has_actor))
+			return false;
+		known = true;
+	}
+	return known;
+}
+
+const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_step *step)
+{
+	const struct pf_act *doer = NULL;
+
+	for (size_t i = 0; i < acts->count; i++)
+		if (rank_of(&acts->items[i], step) != RANK_NONE &&
+		    (!doer || rank_of(&acts->items[i], step) >= rank_of(doer, step)))
+			doer = &acts->items[i];
+	return doer ? &doer->event : NULL;
 }
 
 /* Notes the step's end with the acts that are nearest to it. Return: whether there is one. */
@@ -291,7 +326,8 @@ static bool counts(const struct pf_outcome *outcome)
 
 static bool is_news(const struct pf_repair *repair, size_t i)
 {
-	return repair->outcomes[i].result == PF_OUTCOME_DONE || repair->first_try;
+	return repair->outcomes[i].result == PF_OUTCOME_DONE ||
+	       pf_tries_failures(repair->tries, &repair->plan->steps[i]) <= 1;
 }
 
 /* The steps of one act of the plan, from @i on. Return: the first step behind them. */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/apply/apply.h"
+#include "agent/daemon/tries.h"
 #include "agent/model/event.h"
 #include "agent/model/plan.h"
 #include "agent/model/status.h"
@@ -55,7 +56,7 @@ struct pf_repair {
 	size_t count;
 	const struct pf_kept *kept;
 	size_t kept_count;
-	bool first_try;	      /* no attempt at it has failed: failures are news */
+	const struct pf_tries *tries; /* a step's first failure is news */
 	bool was_held;	      /* the plan was empty since the agent looks after this guest */
 	int64_t sleep_ns;     /* CLOCK_BOOTTIME minus CLOCK_MONOTONIC */
 	int64_t wall_ahead_ns; /* CLOCK_REALTIME minus CLOCK_BOOTTIME */
@@ -69,9 +70,19 @@ typedef void (*pf_tell_fn)(struct pf_event *event, void *ctx);
  * @act: what it owns is taken over
  *
  * A repetition by the same process is counted in the one that is kept (event.suppressed); so is
- * what libvirt does to one role in one go.
+ * what libvirt does to one role in one go; and, in a fight, what the same user does by programs of
+ * the same name.
  */
-void pf_acts_add(struct pf_acts *acts, struct pf_act *act, uint64_t now_usec);
+void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t now_usec);
+
+/*
+ * Whether @step is the remedy of acts that were all seen to be a stranger's: neither libvirt's nor
+ * the service manager's, who writes on its behalf. A CPU that goes or comes is nobody's new promise.
+ */
+bool pf_acts_by_stranger(const struct pf_acts *acts, const struct pf_step *step);
+
+/* The newest of the nearest acts that @step is the remedy of; valid until @acts changes. Or NULL. */
+const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_step *step);
 
 /**
  * pf_acts_repaired - tells the acts that the carried out plan has put right, and forgets them

@@ -88,6 +88,7 @@ void pf_agent_close(struct pf_agent *agent)
 		close(agent->root);
 	sd_event_source_unref(agent->interval);
 	sd_event_source_unref(agent->wake);
+	sd_event_source_unref(agent->cpus);
 	sd_event_unref(agent->event);
 	pf_config_clear(&agent->config);
 }

@@ -54,6 +54,8 @@ struct pf_agent {
 	sd_event *event;
 	sd_event_source *interval; /* the next full pass */
 	sd_event_source *wake;	   /* the earliest time some guest waits for */
+	sd_event_source *cpus;	   /* a CPU goes or comes: the next look at the host */
+	uint64_t cpus_pause_usec;
 
 	struct pf_guests guests; /* libvirt's newest snapshot */
 	bool known;		 /* there was one */

@@ -11,7 +11,6 @@
  * emulator's cpuset.mems open for 0.4 s meanwhile: nothing of the guest is touched for a second.
  */
 #define SETTLE_USEC SECOND
-#define MAX_RETRY_USEC (60 * SECOND)
 
 static size_t count_vcpu_threads(const struct pf_guest_status *status)
 {
@@ -22,14 +21,20 @@ static size_t count_vcpu_threads(const struct pf_guest_status *status)
 	return count;
 }
 
-/* Memory nodes opened in the emulator's leaf: what libvirt does before it plugs a vCPU. */
-static bool looks_like_hotplug(const struct pf_plan *plan)
+/*
+ * Memory nodes opened in the emulator's leaf: what libvirt does before it plugs a vCPU, unless a
+ * stranger was seen to do it.
+ */
+static bool looks_like_hotplug(const struct pf_held *held)
 {
+	const struct pf_plan *plan = &held->plan;
 	struct pf_set now, back;
 
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct pf_step *step = &plan->steps[i];
 
+		if (pf_acts_by_stranger(&held->acts, step))
+			continue;
 		if (step->kind == PF_STEP_KNOB && step->role.kind == PF_ROLE_EMULATOR &&
 		    strcmp(step->knob, "cpuset.mems") == 0 &&
 		    pf_set_parse(step->was, &now, NULL) == 0 &&
@@ -65,6 +70,7 @@ static void keep_threads(struct pf_held *held)
 void pf_held_note(struct pf_held *held, uint64_t now_usec)
 {
 	size_t vcpu_threads = count_vcpu_threads(&held->status);
+	bool opened;
 
 	held->looked_usec = now_usec;
 	held->woken = false;
@@ -73,56 +79,153 @@ void pf_held_note(struct pf_held *held, uint64_t now_usec)
 	if (held->vcpu_threads && vcpu_threads != held->vcpu_threads)
 		settle(held, now_usec);
 	held->vcpu_threads = vcpu_threads;
-	if (!held->plan.count) {
-		held->drift_since_usec = 0;
+	pf_tries_looked(&held->tries, &held->plan, now_usec);
+	if (!held->plan.count)
 		held->ticket = 0;
-		held->attempts = 0;
-		held->retry_at_usec = 0;
-		pf_findings_clear(&held->failures);
-		return;
-	}
-	if (held->drift_since_usec)
-		return;
-	held->drift_since_usec = now_usec;
-	if (looks_like_hotplug(&held->plan))
+	opened = looks_like_hotplug(held);
+	if (opened && !held->emulator_opened)
 		settle(held, now_usec);
+	held->emulator_opened = opened;
 }
 
-enum pf_turn pf_held_turn(const struct pf_held *held, uint64_t answered, uint64_t now_usec,
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	if (!a || !b)
+		return a ?: b;
+	return a < b ? a : b;
+}
+
+static size_t act_end(const struct pf_plan *plan, size_t first)
+{
+	size_t end = first + 1;
+
+	while (end < plan->count && plan->steps[end].act == plan->steps[first].act)
+		end++;
+	return end;
+}
+
+/* The latest time that one of the act's steps must wait for. */
+static uint64_t act_when(const struct pf_held *held, size_t first, size_t end)
+{
+	uint64_t when = 0;
+
+	for (size_t i = first; i < end; i++) {
+		uint64_t step = pf_tries_when(&held->tries, &held->plan.steps[i]);
+
+		when = step > when ? step : when;
+	}
+	return when;
+}
+
+static bool by_strangers(const struct pf_held *held, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++)
+		if (!pf_acts_by_stranger(&held->acts, &held->plan.steps[i]))
+			return false;
+	return true;
+}
+
+struct choice {
+	bool ready;    /* something may be done now */
+	bool in_doubt; /* something may be libvirt's doing */
+	uint64_t when; /* the first of what must wait */
+};
+
+/* Marks what is put off. */
+static struct choice choose(struct pf_held *held, uint64_t now_usec)
+{
+	struct pf_plan *plan = &held->plan;
+	struct choice choice = {};
+
+	for (size_t i = 0, end; i < plan->count; i = end) {
+		uint64_t when = act_when(held, i, end = act_end(plan, i));
+		bool put_off = when > now_usec;
+
+		if (put_off)
+			choice.when = earlier(choice.when, when);
+		else if (!held->asked && !by_strangers(held, i, end))
+			choice.in_doubt = put_off = true;
+		choice.ready |= !put_off;
+		for (size_t j = i; j < end; j++)
+			plan->steps[j].put_off = put_off;
+	}
+	return choice;
+}
+
+enum pf_turn pf_held_turn(struct pf_held *held, uint64_t answered, uint64_t now_usec,
 			  uint64_t *when)
 {
+	struct choice choice;
+
+	held->asked = held->ticket &&
+		      (answered >= held->ticket || now_usec >= held->ticket_deadline_usec);
+	*when = pf_tries_next(&held->tries);
 	if (!held->plan.count || held->released || held->status.mode == PF_MODE_OBSERVE)
 		return PF_TURN_NOTHING;
-	*when = held->settle_until_usec > held->retry_at_usec ? held->settle_until_usec
-							      : held->retry_at_usec;
-	if (now_usec < *when)
+	if (now_usec < held->settle_until_usec) {
+		*when = held->settle_until_usec;
 		return PF_TURN_WAIT;
-	if (!held->ticket)
+	}
+	choice = choose(held, now_usec);
+	if (choice.in_doubt && !held->ticket)
 		return PF_TURN_ASK;
-	*when = held->ticket_deadline_usec;
-	if (answered < held->ticket && now_usec < *when)
-		return PF_TURN_WAIT;
-	return PF_TURN_APPLY;
+	if (choice.ready)
+		return PF_TURN_APPLY;
+	*when = earlier(choice.when, *when);
+	if (choice.in_doubt)
+		*when = earlier(*when, held->ticket_deadline_usec);
+	return PF_TURN_WAIT;
 }
 
-void pf_held_tried(struct pf_held *held, bool done, uint64_t now_usec)
+static bool was_put_right(const struct pf_outcome *outcome)
 {
-	uint64_t pause = MAX_RETRY_USEC;
+	/* One that was so already counts, too: it is in the plan again and again, if it is. */
+	return outcome->result == PF_OUTCOME_DONE || outcome->result == PF_OUTCOME_SKIPPED;
+}
 
-	held->ticket = 0;
-	if (done)
-		return;
-	if (held->attempts < 6)
-		pause = SECOND << held->attempts;
-	held->attempts++;
-	held->retry_at_usec = now_usec + pause;
+/* Of an act that was put right, the first step counts: the others follow from it. */
+static int note_act(struct pf_held *held, const struct pf_outcome *outcomes, size_t first,
+		    size_t end, uint64_t now_usec, pf_fight_fn fight, void *ctx)
+{
+	const struct pf_step *steps = held->plan.steps;
+	const struct pf_event *doer;
+	const char *text;
+	int r;
+
+	for (size_t i = first; i < end; i++)
+		if (outcomes[i].result == PF_OUTCOME_FAILED)
+			return pf_tries_failed(&held->tries, &steps[i], outcomes[i].err.text,
+					       now_usec);
+	while (first < end && !was_put_right(&outcomes[first]))
+		first++;
+	if (first == end)
+		return 0;
+	doer = pf_acts_doer(&held->acts, &steps[first]);
+	r = pf_tries_repaired(&held->tries, &steps[first], doer, now_usec, &text);
+	if (r == 0 && text)
+		fight(&steps[first], doer, text, ctx);
+	return r;
+}
+
+int pf_held_tried(struct pf_held *held, const struct pf_outcome *outcomes, uint64_t now_usec,
+		  pf_fight_fn fight, void *ctx)
+{
+	int r = 0;
+
+	for (size_t i = 0, end; r == 0 && i < held->plan.count; i = end)
+		r = note_act(held, outcomes, i, end = act_end(&held->plan, i), now_usec, fight,
+			     ctx);
+	/* Libvirt's word was on what is done now, not on what comes. */
+	if (held->asked)
+		held->ticket = 0;
+	return r;
 }
 
 void pf_held_clear(struct pf_held *held)
 {
 	pf_plan_clear(&held->plan);
 	pf_guest_status_clear(&held->status);
-	pf_findings_clear(&held->failures);
+	pf_tries_clear(&held->tries);
 	pf_acts_clear(&held->acts);
 	pf_aways_clear(&held->aways);
 	free(held->kept);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * When a guest's plan may be carried out. Pure: time is an argument.
+ * When a guest's plan may be carried out, and what of it. Pure: time is an argument.
  *
  * A difference between promise and kernel is not always drift. It may be libvirt at work on a new
  * promise (virsh vcpupin writes the cpuset first and its XML afterwards), or libvirt placing the
- * thread of a hot-plugged vCPU. So a plan waits until libvirt was asked anew, and for a moment
- * when it looks like hot-plug; and one that did not help is not repeated at once.
+ * thread of a hot-plugged vCPU. So what was not seen to be a stranger's act waits until libvirt was
+ * asked anew, and for a moment when it looks like hot-plug. What did not help, or did not last, is
+ * not repeated at once; that holds up nothing else.
  */
 #pragma once
 
@@ -15,6 +16,7 @@
 
 #include "agent/daemon/acts.h"
 #include "agent/daemon/aways.h"
+#include "agent/daemon/tries.h"
 #include "agent/model/plan.h"
 #include "agent/model/status.h"
 
@@ -26,15 +28,14 @@ struct pf_held {
 	bool released;
 	struct pf_plan plan; /* of the newest pass */
 	struct pf_guest_status status;
-	struct pf_findings failures; /* steps that failed, in the kernel's words */
+	struct pf_tries tries;
 
 	size_t vcpu_threads;
-	uint64_t drift_since_usec; /* 0: none */
+	bool emulator_opened; /* to more memory nodes, as for a vCPU to come */
 	uint64_t settle_until_usec;
-	uint64_t retry_at_usec;
-	unsigned int attempts; /* in a row, that left something to do */
 	uint64_t ticket;       /* libvirt's word on this drift was asked for with it; 0: not yet */
 	uint64_t ticket_deadline_usec;
+	bool asked; /* that word was in, or overdue, when the turn was chosen */
 	char *told; /* the state and reason that the log has */
 
 	/* Its threads when the plan was last empty; none while the guest is not held. */
@@ -64,12 +65,24 @@ void pf_held_note(struct pf_held *held, uint64_t now_usec);
 /**
  * pf_held_turn - what is to be done for this guest now
  * @answered: the newest ticket that libvirt has answered
- * @when: set for PF_TURN_WAIT: the earliest time (monotonic, us) at which to look again
+ * @when: the earliest time (monotonic, us) at which to look again; 0: none in particular
+ *
+ * For PF_TURN_APPLY the steps whose time has not come are marked put_off.
  */
-enum pf_turn pf_held_turn(const struct pf_held *held, uint64_t answered, uint64_t now_usec,
+enum pf_turn pf_held_turn(struct pf_held *held, uint64_t answered, uint64_t now_usec,
 			  uint64_t *when);
 
-/* After a plan was carried out and looked at again: @done when nothing is left to do. */
-void pf_held_tried(struct pf_held *held, bool done, uint64_t now_usec);
+/* Called where a fight begins: @doer (or NULL) undoes @step again and again; @text says so. */
+typedef void (*pf_fight_fn)(const struct pf_step *step, const struct pf_event *doer,
+			    const char *text, void *ctx);
+
+/**
+ * pf_held_tried - notes what came of carrying out the plan, before the acts are told
+ * @outcomes: one a step
+ *
+ * Return: 0 or -ENOMEM; what was noted by then counts.
+ */
+int pf_held_tried(struct pf_held *held, const struct pf_outcome *outcomes, uint64_t now_usec,
+		  pf_fight_fn fight, void *ctx);
 
 void pf_held_clear(struct pf_held *held);

@@ -26,18 +26,27 @@ static void say_status(const struct pf_agent *agent)
 	sd_notifyf(0, "STATUS=%zu guest%s", agent->held_count, agent->held_count == 1 ? "" : "s");
 }
 
+static void wait_interval(struct pf_agent *agent)
+{
+	sd_event_source_set_time_relative(agent->interval, agent->config.interval_usec);
+	sd_event_source_set_enabled(agent->interval, SD_EVENT_ONESHOT);
+}
+
 static void pass(struct pf_agent *agent)
 {
 	pf_reconcile(agent);
-	sd_event_source_set_time_relative(agent->interval, agent->config.interval_usec);
-	sd_event_source_set_enabled(agent->interval, SD_EVENT_ONESHOT);
+	wait_interval(agent);
 	say_status(agent);
 }
 
 static int on_snapshot(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
+	struct pf_agent *agent = ctx;
+
 	(void)source, (void)fd, (void)events;
-	pass(ctx);
+	if (pf_reconcile_news(agent))
+		wait_interval(agent);
+	say_status(agent);
 	return 0;
 }
 

@@ -12,8 +12,9 @@ int pf_loop_block_signals(void);
 /**
  * pf_loop_run - serves until SIGTERM or SIGINT
  *
- * A full pass runs at every snapshot of libvirt, at the configured interval, and when some guest's
- * waiting time is over. SIGHUP reads the configuration again. Tells systemd (sd_notify(3)) when it
+ * A pass over a guest runs when something was seen to be done to it, when libvirt has news of it and
+ * when a time that it waits for has come; one over all at the configured interval and when libvirt
+ * has told all anew. SIGHUP reads the configuration again. Tells systemd (sd_notify(3)) when it
  * is ready, reloading and stopping, and feeds its watchdog.
  *
  * Return: 0 or -errno when the loop could not be set up or broke.

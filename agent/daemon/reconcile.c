@@ -8,11 +8,13 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
+#include "agent/daemon/cpus.h"
 #include "agent/daemon/pass.h"
 #include "agent/daemon/report.h"
 #include "agent/daemon/tell.h"
 #include "agent/daemon/watching.h"
-#include "agent/source/topology.h"
+
+#define AGAIN_USEC UINT64_C(20000)
 
 struct pf_held *pf_reconcile_find(struct pf_agent *agent, const char *guest)
 {
@@ -97,32 +99,55 @@ static void drop_absent(struct pf_agent *agent)
 	}
 }
 
-static void take_snapshot(struct pf_agent *agent)
+static void match(struct pf_agent *agent, const struct pf_guest *guest)
 {
-	struct pf_guests guests;
-	uint64_t answered;
+	struct pf_held *held = find_uuid(agent, guest->uuid) ?: add_held(agent, guest);
 
-	if (!pf_libvirt_take(agent->libvirt, &guests, &answered))
-		return;
-	pf_report_promises(agent, &agent->guests, &guests);
-	pf_guests_clear(&agent->guests);
-	agent->guests = guests;
-	agent->answered = answered;
-	agent->known = true;
+	if (!held || renew(agent, held, guest) < 0)
+		pf_log(LOG_ERR, "guest '%s': out of memory, not held for now", guest->name);
 }
 
-static void match_held(struct pf_agent *agent)
+static void match_all(struct pf_agent *agent)
 {
 	for (size_t i = 0; i < agent->held_count; i++)
 		agent->held[i].present = false;
-	for (size_t i = 0; i < agent->guests.count; i++) {
-		const struct pf_guest *guest = &agent->guests.items[i];
-		struct pf_held *held = find_uuid(agent, guest->uuid) ?: add_held(agent, guest);
+	for (size_t i = 0; i < agent->guests.count; i++)
+		match(agent, &agent->guests.items[i]);
+}
 
-		if (!held || renew(agent, held, guest) < 0)
+/* What libvirt says of some guests, into agent->guests: @news keeps the UUIDs, to find them by. */
+static void take_some(struct pf_agent *agent, struct pf_libvirt_news *news)
+{
+	for (size_t i = 0; i < news->gone_count; i++)
+		pf_guests_remove(&agent->guests, news->gone[i]);
+	for (size_t i = 0; i < news->guests.count; i++) {
+		struct pf_guest *guest = &news->guests.items[i];
+		char uuid[sizeof(guest->uuid)];
+
+		memcpy(uuid, guest->uuid, sizeof(uuid));
+		if (pf_guests_put(&agent->guests, guest) < 0)
 			pf_log(LOG_ERR, "guest '%s': out of memory, not held for now",
 			       guest->name);
+		memcpy(guest->uuid, uuid, sizeof(uuid));
 	}
+}
+
+/* Return: whether there was news; @news to be cleared then. */
+static bool take_news(struct pf_agent *agent, struct pf_libvirt_news *news)
+{
+	if (!pf_libvirt_take(agent->libvirt, news))
+		return false;
+	pf_report_promises(agent, &agent->guests, &news->guests);
+	agent->answered = news->ticket;
+	if (news->all) {
+		pf_guests_clear(&agent->guests);
+		agent->guests = news->guests;
+		news->guests = (struct pf_guests){};
+		agent->known = true;
+	} else {
+		take_some(agent, news);
+	}
+	return true;
 }
 
 static void look_at(struct pf_agent *agent, struct pf_held *held, const struct pf_guest *guest)
@@ -158,12 +183,8 @@ static void look_at(struct pf_agent *agent, struct pf_held *held, const struct p
 
 static void look(struct pf_agent *agent)
 {
-	struct pf_err err;
-
-	if (pf_topology_refresh(agent->root, &agent->host, &err) < 0)
-		pf_log(LOG_WARNING, "the host's CPUs could not be read anew: %s", err.text);
-	pf_watching_host(agent);
-	match_held(agent);
+	pf_cpus_refresh(agent);
+	match_all(agent);
 	for (size_t i = 0; i < agent->guests.count; i++) {
 		struct pf_held *held = find_uuid(agent, agent->guests.items[i].uuid);
 
@@ -175,16 +196,20 @@ static void look(struct pf_agent *agent)
 
 static const struct pf_guest *guest_of(const struct pf_agent *agent, const struct pf_held *held)
 {
-	for (size_t i = 0; i < agent->guests.count; i++)
-		if (strcmp(agent->guests.items[i].uuid, held->uuid) == 0)
-			return &agent->guests.items[i];
-	return NULL;
+	return pf_guests_find(&agent->guests, held->uuid);
 }
 
-static void keep_failure(struct pf_held *held, const struct pf_outcome *outcome)
+struct fighter {
+	struct pf_agent *agent;
+	struct pf_held *held;
+};
+
+static void tell_fight(const struct pf_step *step, const struct pf_event *doer, const char *text,
+		       void *ctx)
 {
-	if (pf_findings_add(&held->failures, PF_FINDING_IMPOSSIBLE, "%s", outcome->err.text) < 0)
-		pf_log(LOG_ERR, "guest '%s': out of memory", held->name);
+	struct fighter *fighter = ctx;
+
+	pf_watching_fight(fighter->agent, fighter->held, step, doer, text);
 }
 
 /* Carries the plan out and looks again: only what is read back counts. */
@@ -192,25 +217,22 @@ static void carry_out(struct pf_agent *agent, struct pf_held *held)
 {
 	pf_auto_free struct pf_outcome *outcomes = NULL;
 	const struct pf_guest *guest = guest_of(agent, held);
+	struct fighter fighter = {agent, held};
 	size_t count = 0;
 	int r;
 
-	pf_watching_catch_up(agent);
-	pf_findings_clear(&held->failures);
 	r = pf_apply_plan(&agent->apply, &held->plan, &outcomes, &count);
 	if (r < 0)
 		pf_log(LOG_ERR, "guest '%s': out of memory, nothing was changed", held->name);
 	if (agent->apply.ledger_err.code)
 		pf_log(LOG_WARNING, "guest '%s': what was found is not on record: %s", held->name,
 		       agent->apply.ledger_err.text);
-	for (size_t i = 0; i < count; i++)
-		if (outcomes[i].result == PF_OUTCOME_FAILED)
-			keep_failure(held, &outcomes[i]);
+	if (count && pf_held_tried(held, outcomes, pf_now_usec(), tell_fight, &fighter) < 0)
+		pf_log(LOG_ERR, "guest '%s': out of memory", held->name);
 	pf_tell_outcomes(held, outcomes, count);
 	pf_watching_repaired(agent, held, outcomes, count);
 	if (guest)
 		look_at(agent, held, guest);
-	pf_held_tried(held, !held->plan.count, pf_now_usec());
 }
 
 static void ask(struct pf_agent *agent, struct pf_held *held)
@@ -224,11 +246,12 @@ static uint64_t take_turn(struct pf_agent *agent, struct pf_held *held)
 {
 	uint64_t when = 0;
 
-	/* At most: ask, then apply or wait; then wait for the next attempt or nothing. */
-	for (int i = 0; i < 3; i++) {
+	if (held->plan.count)
+		pf_watching_catch_up(agent); /* who did it */
+	/* At most: ask, apply what is certain, apply the rest or wait; then wait or nothing. */
+	for (int i = 0; i < 4; i++) {
 		switch (pf_held_turn(held, agent->answered, pf_now_usec(), &when)) {
 		case PF_TURN_NOTHING:
-			return 0;
 		case PF_TURN_WAIT:
 			return when;
 		case PF_TURN_ASK:
@@ -239,7 +262,7 @@ static uint64_t take_turn(struct pf_agent *agent, struct pf_held *held)
 			break;
 		}
 	}
-	return when;
+	return pf_now_usec() + AGAIN_USEC; /* undone while it was done */
 }
 
 /* Wakes the loop when the first guest is due. */
@@ -263,9 +286,8 @@ static void set_wake(struct pf_agent *agent)
 	sd_event_source_set_enabled(agent->wake, SD_EVENT_ONESHOT);
 }
 
-void pf_reconcile(struct pf_agent *agent)
+static void pass_over_all(struct pf_agent *agent)
 {
-	take_snapshot(agent);
 	look(agent);
 	pf_watching_looked(agent);
 	for (size_t i = 0; i < agent->held_count; i++) {
@@ -276,6 +298,15 @@ void pf_reconcile(struct pf_agent *agent)
 	}
 	set_wake(agent);
 	pf_watching_passed(agent, true);
+}
+
+void pf_reconcile(struct pf_agent *agent)
+{
+	struct pf_libvirt_news news;
+
+	if (take_news(agent, &news))
+		pf_libvirt_news_clear(&news);
+	pass_over_all(agent);
 }
 
 static void look_again(struct pf_agent *agent, struct pf_held *held)
@@ -291,6 +322,47 @@ static void look_again(struct pf_agent *agent, struct pf_held *held)
 		return; /* the next full pass says that it has ended */
 	held->due_usec = take_turn(agent, held);
 	pf_tell_state(held);
+}
+
+static void pass_over_some(struct pf_agent *agent, const struct pf_libvirt_news *news)
+{
+	for (size_t i = 0; i < news->gone_count; i++) {
+		struct pf_held *held = find_uuid(agent, news->gone[i]);
+
+		if (held && !guest_of(agent, held))
+			held->present = false;
+	}
+	drop_absent(agent);
+	for (size_t i = 0; i < news->guests.count; i++) {
+		const struct pf_guest *guest =
+			pf_guests_find(&agent->guests, news->guests.items[i].uuid);
+		struct pf_held *held;
+
+		if (!guest)
+			continue;
+		match(agent, guest);
+		held = find_uuid(agent, guest->uuid);
+		if (held)
+			look_again(agent, held);
+	}
+	set_wake(agent);
+	pf_watching_passed(agent, false);
+}
+
+bool pf_reconcile_news(struct pf_agent *agent)
+{
+	struct pf_libvirt_news news;
+	bool all;
+
+	if (!take_news(agent, &news))
+		return false;
+	all = news.all;
+	if (all)
+		pass_over_all(agent);
+	else
+		pass_over_some(agent, &news);
+	pf_libvirt_news_clear(&news);
+	return all;
 }
 
 void pf_reconcile_guest(struct pf_agent *agent, struct pf_held *held)
@@ -351,7 +423,7 @@ int pf_reconcile_hold(struct pf_agent *agent, struct pf_held *held, struct pf_er
 	if (r < 0)
 		return r;
 	held->released = false;
-	held->retry_at_usec = 0;
+	pf_tries_clear(&held->tries);
 	held->kept_count = 0; /* what is put right now was our own doing */
 	pf_log(LOG_NOTICE, "guest '%s': held again", held->name);
 	pf_reconcile(agent);

@@ -10,6 +10,12 @@
  */
 void pf_reconcile(struct pf_agent *agent);
 
+/*
+ * Takes libvirt's newest word, if there is one, and passes over the guests that it is about.
+ * Return: whether those were all.
+ */
+bool pf_reconcile_news(struct pf_agent *agent);
+
 /* Passes over one guest alone and takes its turn. */
 void pf_reconcile_guest(struct pf_agent *agent, struct pf_held *held);
 

@@ -108,14 +108,6 @@ void pf_report_policy(struct pf_agent *agent, const struct pf_held *held,
 
 /* ---- promises ----------------------------------------------------------------------------- */
 
-static const struct pf_guest *find_guest(const struct pf_guests *guests, const char *uuid)
-{
-	for (size_t i = 0; i < guests->count; i++)
-		if (strcmp(guests->items[i].uuid, uuid) == 0)
-			return &guests->items[i];
-	return NULL;
-}
-
 static void report_promise(struct pf_agent *agent, const struct pf_guest *old,
 			   const struct pf_guest *new)
 {
@@ -136,7 +128,7 @@ void pf_report_promises(struct pf_agent *agent, const struct pf_guests *old,
 			const struct pf_guests *new)
 {
 	for (size_t i = 0; i < new->count; i++) {
-		const struct pf_guest *before = find_guest(old, new->items[i].uuid);
+		const struct pf_guest *before = pf_guests_find(old, new->items[i].uuid);
 
 		if (before && before->pid == new->items[i].pid)
 			report_promise(agent, before, &new->items[i]);

@@ -31,6 +31,6 @@ void pf_report_policy(struct pf_agent *agent, const struct pf_held *held,
 		      enum pf_event_cause cause, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Compares libvirt's newest snapshot with the one before: a policy event for each change. */
+/* Compares libvirt's newest word on guests with the one before: a policy event for each change. */
 void pf_report_promises(struct pf_agent *agent, const struct pf_guests *old,
 			const struct pf_guests *new);

@@ -20,7 +20,8 @@ void pf_tell_outcomes(const struct pf_held *held, const struct pf_outcome *outco
 			continue;
 		if (outcomes[i].result == PF_OUTCOME_DONE)
 			pf_log(LOG_NOTICE, "guest '%s': %s", held->name, text);
-		else if (outcomes[i].result == PF_OUTCOME_FAILED && held->attempts == 0)
+		else if (outcomes[i].result == PF_OUTCOME_FAILED &&
+			 pf_tries_failures(&held->tries, &held->plan.steps[i]) <= 1)
 			pf_log(LOG_WARNING, "guest '%s': %s failed: %s", held->name, text,
 			       outcomes[i].err.text);
 		else
@@ -31,13 +32,6 @@ void pf_tell_outcomes(const struct pf_held *held, const struct pf_outcome *outco
 
 /* The state as it is told: a released guest is observed; steps that failed are findings too. */
 static int copy_status(const struct pf_held *held, struct pf_guest_status *out);
-
-static const char *reason_of(const struct pf_guest_status *status)
-{
-	if (status->state == PF_STATE_DRIFTING)
-		return NULL; /* it passes; the steps are told */
-	return status->reason;
-}
 
 void pf_tell_state(struct pf_held *held)
 {
@@ -50,9 +44,9 @@ void pf_tell_state(struct pf_held *held)
 		return;
 	if (!held->status.name || copy_status(held, &status) < 0)
 		return;
-	if (status.state == PF_STATE_DRIFTING && held->attempts == 0)
+	if (status.state == PF_STATE_DRIFTING)
 		return;
-	reason = reason_of(&status);
+	reason = status.reason;
 	if (asprintf(&text, "%s%s%s", pf_state_name(status.state), reason ? ": " : "",
 		     reason ?: "") < 0) {
 		text = NULL;
@@ -115,17 +109,23 @@ static int copy_cells(const struct pf_guest_status *from, struct pf_guest_status
 	return 0;
 }
 
-/* Steps that failed outrank what the comparison says: the next attempt is some time away. */
+/*
+ * Steps that failed outrank what the comparison says: the next attempt is some time away. So do
+ * fights, even in the moments in which they are won.
+ */
 static int add_failures(const struct pf_held *held, struct pf_guest_status *out)
 {
-	const char *first = pf_findings_first(&held->failures, PF_FINDING_IMPOSSIBLE);
-	int r = pf_findings_copy(&out->findings, &held->failures);
+	PF_CLEANUP(pf_findings_clear) struct pf_findings tried = {};
+	int r = pf_tries_findings(&held->tries, &tried);
 
-	if (r < 0 || !first || out->state != PF_STATE_DRIFTING)
+	if (!r)
+		r = pf_findings_copy(&out->findings, &tried);
+	if (r < 0 || !tried.count || out->state == PF_STATE_IMPOSSIBLE ||
+	    (out->state != PF_STATE_DRIFTING && !pf_tries_fight(&held->tries)))
 		return r;
 	out->state = PF_STATE_IMPOSSIBLE;
 	free(out->reason);
-	return copy_text(&out->reason, first);
+	return copy_text(&out->reason, pf_findings_first(&tried, PF_FINDING_IMPOSSIBLE));
 }
 
 static int add_release(const struct pf_held *held, struct pf_guest_status *out)

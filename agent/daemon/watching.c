@@ -10,6 +10,7 @@
 
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
+#include "agent/daemon/cpus.h"
 #include "agent/daemon/reconcile.h"
 #include "agent/daemon/report.h"
 #include "agent/observe/records.h"
@@ -127,7 +128,7 @@ static void keep_act(struct pf_held *held, const struct pf_record *record, const
 		free(act.group);
 		return;
 	}
-	pf_acts_add(&held->acts, &act, pf_now_usec());
+	pf_acts_add(&held->acts, &act, pf_tries_fight(&held->tries) != NULL, pf_now_usec());
 }
 
 /* A CPU that goes or comes concerns every guest; whom it does is seen by what is repaired. */
@@ -145,6 +146,7 @@ static void take_cpu(struct pf_agent *agent, const struct pf_record *record,
 		keep_act(&agent->held[i], record, NULL, &event);
 		agent->held[i].woken = true;
 	}
+	pf_cpus_changing(agent);
 }
 
 static bool is_float(const struct pf_record *record)
@@ -431,6 +433,11 @@ void pf_watching_passed(struct pf_agent *agent, bool all)
 	if (watching->reading && all)
 		count_losses(agent);
 	expire_all(agent);
+	/* Records that came in meanwhile are about others, too. */
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (agent->held[i].woken)
+			pf_reconcile_at(agent, &agent->held[i],
+					agent->held[i].looked_usec + LOOK_EVERY_USEC);
 }
 
 void pf_watching_repaired(struct pf_agent *agent, struct pf_held *held,
@@ -445,13 +452,36 @@ void pf_watching_repaired(struct pf_agent *agent, struct pf_held *held,
 		.kept = held->kept,
 		.kept_count = held->kept_count,
 		.was_held = held->kept_count > 0,
-		.first_try = held->attempts == 0,
+		.tries = &held->tries,
 	};
 
 	pf_clocks_read(&clocks);
 	repair.sleep_ns = clocks.sleep_ns;
 	repair.wall_ahead_ns = clocks.wall_ahead_ns;
 	pf_acts_repaired(&held->acts, &repair, tell, &teller);
+}
+
+void pf_watching_fight(struct pf_agent *agent, const struct pf_held *held,
+		       const struct pf_step *step, const struct pf_event *doer, const char *text)
+{
+	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
+	struct pf_clocks clocks;
+
+	pf_event_init(&event, PF_EVENT_DRIFT, doer ? doer->cause : PF_EVENT_UNKNOWN,
+		      PF_EVENT_FAILED);
+	pf_clocks_read(&clocks);
+	event.boot_ns = pf_now_usec() * 1000 + (uint64_t)clocks.sleep_ns;
+	event.wall_ns = event.boot_ns + (uint64_t)clocks.wall_ahead_ns;
+	event.has_thread = step->tid > 0;
+	event.tid = step->tid;
+	event.role = step->role;
+	event.detail = strdup(text);
+	if (doer && doer->has_actor) {
+		event.has_actor = true;
+		event.actor = doer->actor;
+		event.actor.cgroup = doer->actor.cgroup ? strdup(doer->actor.cgroup) : NULL;
+	}
+	pf_watching_tell(agent, held, &event);
 }
 
 void pf_watching_ended(struct pf_agent *agent, struct pf_held *held)

@@ -41,6 +41,10 @@ void pf_watching_catch_up(struct pf_agent *agent);
 void pf_watching_repaired(struct pf_agent *agent, struct pf_held *held,
 			  const struct pf_outcome *outcomes, size_t count);
 
+/* A fight over @step begins: @doer (or NULL) undoes it again and again, @text says so. */
+void pf_watching_fight(struct pf_agent *agent, const struct pf_held *held,
+		       const struct pf_step *step, const struct pf_event *doer, const char *text);
+
 /* The guest has ended, or was started anew: what is kept of it is told. */
 void pf_watching_ended(struct pf_agent *agent, struct pf_held *held);
 

@@ -114,6 +114,43 @@ int pf_guest_copy(struct pf_guest *to, const struct pf_guest *from)
 	return r;
 }
 
+struct pf_guest *pf_guests_find(const struct pf_guests *guests, const char *uuid)
+{
+	for (size_t i = 0; i < guests->count; i++)
+		if (strcmp(guests->items[i].uuid, uuid) == 0)
+			return &guests->items[i];
+	return NULL;
+}
+
+int pf_guests_put(struct pf_guests *guests, struct pf_guest *guest)
+{
+	struct pf_guest *place = pf_guests_find(guests, guest->uuid);
+
+	if (place)
+		pf_guest_clear(place);
+	else
+		place = pf_append(&guests->items, &guests->count);
+	if (!place)
+		return -ENOMEM;
+	*place = *guest;
+	*guest = (struct pf_guest){};
+	return 0;
+}
+
+void pf_guests_remove(struct pf_guests *guests, const char *uuid)
+{
+	struct pf_guest *guest = pf_guests_find(guests, uuid), *last;
+
+	if (!guest)
+		return;
+	last = &guests->items[guests->count - 1];
+	pf_guest_clear(guest);
+	if (guest != last)
+		*guest = *last;
+	*last = (struct pf_guest){};
+	guests->count--;
+}
+
 void pf_guests_clear(struct pf_guests *guests)
 {
 	for (size_t i = 0; i < guests->count; i++)

@@ -151,4 +151,16 @@ struct pf_guests {
 	size_t count;
 };
 
+/* The guest of that UUID, or NULL. */
+struct pf_guest *pf_guests_find(const struct pf_guests *guests, const char *uuid);
+
+/*
+ * Takes @guest over and zeroes it, in place of the one with its UUID. Return: 0, or -ENOMEM: then it
+ * stays the caller's and @guests as it is.
+ */
+int pf_guests_put(struct pf_guests *guests, struct pf_guest *guest);
+
+/* Drops the guest of that UUID, if there is one; the last takes its place. */
+void pf_guests_remove(struct pf_guests *guests, const char *uuid);
+
 void pf_guests_clear(struct pf_guests *guests);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,6 +36,7 @@ struct pf_step {
 	uint64_t start_ticks; /* the thread that is meant, should its tid be used again */
 	struct pf_role role;  /* whose leaf or thread it is; emulator for guest-level groups */
 	struct pf_set cpus;   /* affinity */
+	bool put_off;	      /* not in this run, and so its whole act: its time has not come */
 };
 
 struct pf_plan {

@@ -106,7 +106,14 @@ int pf_libvirt_fd(const struct pf_libvirt *lv)
 	return lv->post_fd;
 }
 
-bool pf_libvirt_take(struct pf_libvirt *lv, struct pf_guests *out, uint64_t *ticket)
+void pf_libvirt_news_clear(struct pf_libvirt_news *news)
+{
+	pf_guests_clear(&news->guests);
+	free(news->gone);
+	*news = (struct pf_libvirt_news){};
+}
+
+bool pf_libvirt_take(struct pf_libvirt *lv, struct pf_libvirt_news *out)
 {
 	bool taken;
 
@@ -115,8 +122,7 @@ bool pf_libvirt_take(struct pf_libvirt *lv, struct pf_guests *out, uint64_t *tic
 	taken = lv->has_posted;
 	if (taken) {
 		*out = lv->posted;
-		*ticket = lv->posted_ticket;
-		lv->posted = (struct pf_guests){};
+		lv->posted = (struct pf_libvirt_news){};
 		lv->has_posted = false;
 	}
 	pthread_mutex_unlock(&lv->lock);

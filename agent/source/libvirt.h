@@ -35,19 +35,34 @@ int pf_libvirt_start(const struct pf_config *config, struct pf_libvirt **out, st
 /* An eventfd that is readable when a snapshot is there or the state has changed; stays owned. */
 int pf_libvirt_fd(const struct pf_libvirt *lv);
 
-/**
- * pf_libvirt_take - hands over the newest snapshot, if there is one since the last time
- * @out: overwritten when the return is true, and then owned by the caller (pf_guests_clear());
- *       each guest with pid, promise and the vCPUs' thread ids; the rest of the process's facts
- *       is pf_proc_fill()'s. Paused guests are there, one that libvirt is still starting is not
- * @ticket: the highest ticket of pf_libvirt_refresh() that this snapshot satisfies: everything
- *          in question was asked of libvirt after that ticket was drawn
- *
- * Also empties the eventfd. While libvirtd is away no snapshot comes, and the last one stays valid.
- *
- * Return: whether there was one.
+/*
+ * What libvirt has said since the last time. A guest has its pid, its promise and the vCPUs' thread
+ * ids; the rest of the process's facts is pf_proc_fill()'s. Paused guests are there, one that
+ * libvirt is still starting is not. Where both name a guest, @guests is the newer word.
  */
-bool pf_libvirt_take(struct pf_libvirt *lv, struct pf_guests *out, uint64_t *ticket);
+struct pf_libvirt_news {
+	bool all;		 /* @guests are all that run; otherwise the others are as before */
+	struct pf_guests guests; /* read anew */
+	char (*gone)[37];	 /* UUIDs of guests that don't run; none with @all */
+	size_t gone_count;
+	/*
+	 * The highest ticket of pf_libvirt_refresh() that this satisfies: everything in question
+	 * was asked of libvirt after that ticket was drawn.
+	 */
+	uint64_t ticket;
+};
+
+void pf_libvirt_news_clear(struct pf_libvirt_news *news);
+
+/**
+ * pf_libvirt_take - hands over what there is since the last time
+ * @out: overwritten when the return is true, and then owned by the caller
+ *
+ * Also empties the eventfd. While libvirtd is away nothing comes, and the last word stays valid.
+ *
+ * Return: whether there was something.
+ */
+bool pf_libvirt_take(struct pf_libvirt *lv, struct pf_libvirt_news *out);
 
 /**
  * pf_libvirt_refresh - asks for a fresh read, of one guest or of all

@@ -17,43 +17,6 @@
 #define SWEEP_USEC (30 * SEC)      /* everything anew, though nothing was announced */
 #define SWEEP_BLIND_USEC (3 * SEC) /* the same where the status files can't be watched */
 
-/* ---- the list of guests ------------------------------------------------------------------- */
-
-static struct pf_guest *find_guest(struct pf_guests *guests, const char *uuid)
-{
-	for (size_t i = 0; i < guests->count; i++)
-		if (strcmp(guests->items[i].uuid, uuid) == 0)
-			return &guests->items[i];
-	return NULL;
-}
-
-static void remove_guest(struct pf_guests *guests, struct pf_guest *guest)
-{
-	struct pf_guest *last = &guests->items[guests->count - 1];
-
-	pf_guest_clear(guest);
-	if (guest != last)
-		*guest = *last;
-	*last = (struct pf_guest){};
-	guests->count--;
-}
-
-/* Takes @guest over, in place of the one with its uuid. Return: 0 or -ENOMEM. */
-static int put_guest(struct pf_guests *guests, struct pf_guest *guest)
-{
-	struct pf_guest *place = find_guest(guests, guest->uuid);
-
-	if (place)
-		pf_guest_clear(place);
-	else
-		place = pf_append(&guests->items, &guests->count);
-	if (!place)
-		return -ENOMEM;
-	*place = *guest;
-	*guest = (struct pf_guest){};
-	return 0;
-}
-
 /* ---- one guest ---------------------------------------------------------------------------- */
 
 /* The pid file beside the status file may be read by all. */
@@ -159,16 +122,14 @@ static int take_domain(struct pf_libvirt *lv, virDomainPtr domain, struct pf_gue
 {
 	PF_CLEANUP(pf_guest_clear) struct pf_guest guest = {};
 	char uuid[VIR_UUID_STRING_BUFLEN];
-	struct pf_guest *old;
 	int r = read_domain(lv, domain, &guest);
 
 	if (r == 0)
-		return put_guest(guests, &guest);
+		return pf_guests_put(guests, &guest);
 	if (r != -ESHUTDOWN)
 		return r;
-	old = virDomainGetUUIDString(domain, uuid) == 0 ? find_guest(guests, uuid) : NULL;
-	if (old)
-		remove_guest(guests, old);
+	if (virDomainGetUUIDString(domain, uuid) == 0)
+		pf_guests_remove(guests, uuid);
 	return 0;
 }
 
@@ -200,7 +161,6 @@ static int read_all(struct pf_libvirt *lv)
 static int read_one(struct pf_libvirt *lv, const char *uuid)
 {
 	virDomainPtr domain = virDomainLookupByUUIDString(lv->conn, uuid);
-	struct pf_guest *old;
 	int r;
 
 	if (domain) {
@@ -210,9 +170,7 @@ static int read_one(struct pf_libvirt *lv, const char *uuid)
 	}
 	if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN)
 		return -ENOTCONN;
-	old = find_guest(&lv->guests, uuid);
-	if (old)
-		remove_guest(&lv->guests, old);
+	pf_guests_remove(&lv->guests, uuid);
 	return 0;
 }
 
@@ -227,27 +185,72 @@ static int read_wanted(struct pf_libvirt *lv, const struct pf_lv_wanted *wanted)
 	return r;
 }
 
-/* Return: 0 or -ENOMEM. */
-static int post(struct pf_libvirt *lv, uint64_t ticket)
+/* ---- posting ------------------------------------------------------------------------------ */
+
+static int copy_all(const struct pf_guests *from, struct pf_guests *to)
 {
-	struct pf_guests copy = {};
+	for (size_t i = 0; i < from->count; i++) {
+		struct pf_guest *item = pf_append(&to->items, &to->count);
 
-	for (size_t i = 0; i < lv->guests.count; i++) {
-		struct pf_guest *item = pf_append(&copy.items, &copy.count);
-
-		if (!item || pf_guest_copy(item, &lv->guests.items[i]) < 0) {
-			pf_guests_clear(&copy);
+		if (!item || pf_guest_copy(item, &from->items[i]) < 0)
 			return -ENOMEM;
-		}
 	}
-	pthread_mutex_lock(&lv->lock);
-	pf_guests_clear(&lv->posted);
-	lv->posted = copy;
-	lv->posted_ticket = ticket;
-	lv->has_posted = true;
-	pthread_mutex_unlock(&lv->lock);
-	pf_lv_raise_fd(lv->post_fd);
 	return 0;
+}
+
+/* One guest's news: what it is now, or that it does not run. */
+static int tell_guest(struct pf_libvirt_news *news, const struct pf_guests *now, const char *uuid)
+{
+	PF_CLEANUP(pf_guest_clear) struct pf_guest copy = {};
+	const struct pf_guest *guest = pf_guests_find(now, uuid);
+	char(*gone)[37];
+
+	if (guest)
+		return pf_guest_copy(&copy, guest) < 0 ? -ENOMEM
+						       : pf_guests_put(&news->guests, &copy);
+	pf_guests_remove(&news->guests, uuid);
+	if (news->all)
+		return 0;
+	gone = pf_append(&news->gone, &news->gone_count);
+	if (!gone)
+		return -ENOMEM;
+	snprintf(*gone, sizeof(*gone), "%s", uuid);
+	return 0;
+}
+
+/* What was read, into what the owner has not taken yet. */
+static int add_news(struct pf_libvirt *lv, const struct pf_lv_wanted *read, uint64_t ticket)
+{
+	int r = 0;
+
+	if (read->all) {
+		pf_libvirt_news_clear(&lv->posted);
+		lv->posted.all = true;
+		r = copy_all(&lv->guests, &lv->posted.guests);
+	}
+	for (size_t i = 0; r == 0 && !read->all && i < read->count; i++)
+		r = tell_guest(&lv->posted, &lv->guests, read->uuids[i]);
+	if (r < 0) {
+		pf_libvirt_news_clear(&lv->posted);
+		lv->has_posted = false;
+		return r;
+	}
+	lv->posted.ticket = ticket;
+	lv->has_posted = true;
+	return 0;
+}
+
+/* Return: 0, or -ENOMEM: everything must be read and posted anew. */
+static int post(struct pf_libvirt *lv, const struct pf_lv_wanted *read, uint64_t ticket)
+{
+	int r;
+
+	pthread_mutex_lock(&lv->lock);
+	r = add_news(lv, read, ticket);
+	pthread_mutex_unlock(&lv->lock);
+	if (r == 0)
+		pf_lv_raise_fd(lv->post_fd);
+	return r;
 }
 
 /* Moves what the owner asked for to what is to be read. Return: the ticket that will satisfy. */
@@ -288,7 +291,7 @@ void pf_lv_read_and_post(struct pf_libvirt *lv)
 	r = read_wanted(lv, &wanted);
 	pf_lv_call_end(lv);
 	if (r == 0)
-		r = post(lv, ticket);
+		r = post(lv, &wanted, ticket);
 	if (r == 0 && wanted.all)
 		lv->sweep_at =
 			pf_lv_now_usec() + (lv->watched >= 0 ? SWEEP_USEC : SWEEP_BLIND_USEC);

@@ -76,7 +76,7 @@ void pf_lv_drop_hold(struct pf_libvirt *lv)
 	pf_cleanup_close(&lv->inotify_fd);
 	pf_lv_wanted_clear(&lv->asked);
 	pf_lv_wanted_clear(&lv->dirty);
-	pf_guests_clear(&lv->posted);
+	pf_libvirt_news_clear(&lv->posted);
 	pf_guests_clear(&lv->guests);
 	free(lv);
 }

@@ -46,8 +46,7 @@ struct pf_libvirt {
 	struct pf_lv_wanted asked;
 	uint64_t tickets; /* drawn so far */
 	bool has_posted;
-	struct pf_guests posted;
-	uint64_t posted_ticket;
+	struct pf_libvirt_news posted;
 	struct pf_libvirt_state state;
 	uint64_t call_since; /* of a libvirt call that has not returned, or 0 */
 

@@ -60,7 +60,7 @@ static void add_mask(struct pf_acts *acts, pid_t tid, pid_t doer)
 {
 	struct pf_act act = act_of(PF_ACT_MASK, PF_EVENT_AFFINITY, tid, doer);
 
-	pf_acts_add(acts, &act, SECOND);
+	pf_acts_add(acts, &act, false, SECOND);
 }
 
 static void add_knob(struct pf_acts *acts, const char *group, const char *knob, bool by_manager)
@@ -70,13 +70,14 @@ static void add_knob(struct pf_acts *acts, const char *group, const char *knob, 
 	act.group = strdup(group);
 	act.knob = strdup(knob);
 	act.by_manager = by_manager;
-	pf_acts_add(acts, &act, SECOND);
+	pf_acts_add(acts, &act, false, SECOND);
 }
 
 /* A plan of up to two steps, all in one act, each settled at its place in the plan. */
 static void repair(struct pf_acts *acts, struct pf_step *steps, size_t count,
 		   enum pf_outcome_result result, bool was_held)
 {
+	static const struct pf_tries no_tries;
 	static const struct pf_kept kept = {100, {PF_ROLE_VCPU, 0}};
 	struct pf_plan plan = {.steps = steps, .count = count};
 	struct pf_outcome outcomes[2] = {};
@@ -87,8 +88,63 @@ static void repair(struct pf_acts *acts, struct pf_step *steps, size_t count,
 	}
 	pf_acts_repaired(acts, &(struct pf_repair){.plan = &plan, .outcomes = outcomes,
 						   .count = count, .kept = &kept, .kept_count = 1,
-						   .was_held = was_held, .first_try = true,
+						   .was_held = was_held, .tries = &no_tries,
 						   .sleep_ns = SLEPT}, tell, NULL);
+}
+
+static void strangers_are_told_from_libvirt_and_its_manager(void **state)
+{
+	const struct pf_step step = {.kind = PF_STEP_KNOB, .group = (char *)"/g/vcpu0",
+				     .knob = (char *)"cpuset.cpus"};
+	struct pf_acts acts = {};
+	struct pf_act act;
+
+	(void)state;
+	assert_false(pf_acts_by_stranger(&acts, &step));
+	assert_null(pf_acts_doer(&acts, &step));
+	add_knob(&acts, "/g/vcpu1", "cpuset.cpus", false);
+	assert_false(pf_acts_by_stranger(&acts, &step));
+	add_knob(&acts, "/g/vcpu0", "cpuset.cpus", false);
+	assert_true(pf_acts_by_stranger(&acts, &step));
+	assert_int_equal(pf_acts_doer(&acts, &step)->actor.pid, 77);
+	/* One word of the manager's, or of libvirt's, on any group above puts it in doubt. */
+	add_knob(&acts, "/g", "cpuset.cpus", true);
+	assert_false(pf_acts_by_stranger(&acts, &step));
+	pf_acts_clear(&acts);
+	act = act_of(PF_ACT_KNOB, PF_EVENT_CPUSET, 0, 78);
+	act.group = strdup("/g/vcpu0");
+	act.knob = strdup("cpuset.cpus");
+	act.by_libvirt = true;
+	pf_acts_add(&acts, &act, false, SECOND);
+	assert_false(pf_acts_by_stranger(&acts, &step));
+	pf_acts_clear(&acts);
+}
+
+static void an_act_without_a_doer_may_be_libvirts(void **state)
+{
+	const struct pf_step step = {.kind = PF_STEP_AFFINITY, .tid = 100, .role = vcpu0};
+	struct pf_act act = act_of(PF_ACT_MASK, PF_EVENT_AFFINITY, 100, 7);
+	struct pf_acts acts = {};
+
+	(void)state;
+	act.event.has_actor = false;
+	pf_acts_add(&acts, &act, false, SECOND);
+	assert_false(pf_acts_by_stranger(&acts, &step));
+	pf_acts_clear(&acts);
+}
+
+static void in_a_fight_one_user_is_one_opponent(void **state)
+{
+	struct pf_acts acts = {};
+
+	(void)state;
+	for (pid_t doer = 7; doer < 12; doer++) {
+		struct pf_act act = act_of(PF_ACT_MASK, PF_EVENT_AFFINITY, 100, doer);
+
+		pf_acts_add(&acts, &act, doer > 8, SECOND);
+	}
+	assert_int_equal(acts.count, 2); /* 7 and 8 before it was a fight */
+	pf_acts_clear(&acts);
 }
 
 static int setup(void **state)
@@ -267,6 +323,9 @@ static void a_floating_threads_stays_are_summed_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(strangers_are_told_from_libvirt_and_its_manager, setup),
+		cmocka_unit_test_setup(an_act_without_a_doer_may_be_libvirts, setup),
+		cmocka_unit_test_setup(in_a_fight_one_user_is_one_opponent, setup),
 		cmocka_unit_test_setup(
 			a_cpuset_and_the_mask_behind_it_are_one_repair_that_ends_with_the_last,
 			setup),

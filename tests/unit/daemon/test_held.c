@@ -113,6 +113,20 @@ static void a_new_vcpu_thread_is_given_a_second(void **state)
 	pf_held_clear(&held);
 }
 
+static void no_fight(const struct pf_step *step, const struct pf_event *doer, const char *text,
+		     void *ctx)
+{
+	(void)step, (void)doer, (void)ctx;
+	fail_msg("%s", text);
+}
+
+static void outcome(struct pf_held *held, enum pf_outcome_result result, uint64_t now)
+{
+	struct pf_outcome outcomes[2] = {{.result = result}, {.result = PF_OUTCOME_NOT_RUN}};
+
+	assert_int_equal(pf_held_tried(held, outcomes, now, no_fight, NULL), 0);
+}
+
 static void what_does_not_help_is_repeated_ever_more_rarely(void **state)
 {
 	struct pf_held held = drifting();
@@ -121,7 +135,7 @@ static void what_does_not_help_is_repeated_ever_more_rarely(void **state)
 	(void)state;
 	pf_held_note(&held, now);
 	for (int i = 0; i < 10; i++) {
-		pf_held_tried(&held, false, now);
+		outcome(&held, PF_OUTCOME_FAILED, now);
 		assert_int_equal(pf_held_turn(&held, 0, now, &when), PF_TURN_WAIT);
 		assert_true(when - now >= last);
 		last = when - now;
@@ -138,12 +152,101 @@ static void success_ends_the_waiting(void **state)
 
 	(void)state;
 	pf_held_note(&held, SECOND);
-	pf_held_tried(&held, false, SECOND);
+	outcome(&held, PF_OUTCOME_FAILED, SECOND);
 	pf_plan_clear(&held.plan);
 	pf_held_note(&held, 2 * SECOND);
 	add_step(&held, "cpuset.cpus", "8", "3");
 	pf_held_note(&held, 2 * SECOND);
 	assert_int_equal(pf_held_turn(&held, 0, 2 * SECOND, &when), PF_TURN_ASK);
+	pf_held_clear(&held);
+}
+
+static void add_act(struct pf_held *held, const char *knob, bool by_libvirt)
+{
+	struct pf_act act = {.kind = PF_ACT_KNOB, .by_libvirt = by_libvirt};
+
+	pf_event_init(&act.event, PF_EVENT_DRIFT, PF_EVENT_CPUSET, PF_EVENT_OBSERVED);
+	act.event.has_actor = true;
+	act.event.actor.pid = 77;
+	act.group = strdup("/g/emulator");
+	act.knob = strdup(knob);
+	pf_acts_add(&held->acts, &act, false, SECOND);
+}
+
+static void what_a_stranger_was_seen_to_do_is_put_right_without_asking(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	add_act(&held, "cpuset.cpus", false);
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_APPLY);
+	assert_false(held.plan.steps[0].put_off);
+	pf_held_clear(&held);
+}
+
+static void what_libvirt_was_seen_to_do_is_asked_about(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	add_act(&held, "cpuset.cpus", true);
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_ASK);
+	pf_held_clear(&held);
+}
+
+static void what_is_certain_does_not_wait_for_what_is_in_doubt(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	add_step(&held, "cpu.weight", "100", "7")->act = 1;
+	add_act(&held, "cpu.weight", false);
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_ASK);
+	held.ticket = 3;
+	held.ticket_deadline_usec = 6 * SECOND;
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_APPLY);
+	assert_true(held.plan.steps[0].put_off);
+	assert_false(held.plan.steps[1].put_off);
+	/* The word that was asked for is still waited for. */
+	assert_int_equal(pf_held_tried(&held, (struct pf_outcome[2]){{}, {PF_OUTCOME_DONE, {}, 0}},
+				       5 * SECOND, no_fight, NULL), 0);
+	assert_int_equal(held.ticket, 3);
+	pf_held_clear(&held);
+}
+
+static void a_step_that_fails_holds_up_no_other(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	pf_held_note(&held, 5 * SECOND);
+	outcome(&held, PF_OUTCOME_FAILED, 5 * SECOND);
+	add_step(&held, "cpu.weight", "100", "7")->act = 1;
+	add_act(&held, "cpu.weight", false);
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_APPLY);
+	assert_true(held.plan.steps[0].put_off);
+	assert_false(held.plan.steps[1].put_off);
+	pf_held_clear(&held);
+}
+
+static void an_emulator_that_a_stranger_opened_is_closed_at_once(void **state)
+{
+	struct pf_held held = {.present = true, .status.mode = PF_MODE_ENFORCE};
+	uint64_t when = 0;
+
+	(void)state;
+	add_step(&held, "cpuset.mems", "1", "0-3");
+	add_act(&held, "cpuset.mems", false);
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_APPLY);
 	pf_held_clear(&held);
 }
 
@@ -157,6 +260,11 @@ int main(void)
 		cmocka_unit_test(a_new_vcpu_thread_is_given_a_second),
 		cmocka_unit_test(what_does_not_help_is_repeated_ever_more_rarely),
 		cmocka_unit_test(success_ends_the_waiting),
+		cmocka_unit_test(what_a_stranger_was_seen_to_do_is_put_right_without_asking),
+		cmocka_unit_test(what_libvirt_was_seen_to_do_is_asked_about),
+		cmocka_unit_test(what_is_certain_does_not_wait_for_what_is_in_doubt),
+		cmocka_unit_test(a_step_that_fails_holds_up_no_other),
+		cmocka_unit_test(an_emulator_that_a_stranger_opened_is_closed_at_once),
 	};
 
 	return cmocka_run_group_tests_name("held", tests, NULL, NULL);

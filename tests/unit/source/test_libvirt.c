@@ -88,23 +88,33 @@ static void start_test_driver(struct pf_libvirt **lv)
 	start(uri, lv);
 }
 
-/* The next snapshot that satisfies @ticket, within WAIT_SECONDS. */
-static void wait_snapshot(struct pf_libvirt *lv, uint64_t ticket, struct pf_guests *out)
+/* The next news that satisfy @ticket, within WAIT_SECONDS. */
+static void wait_news(struct pf_libvirt *lv, uint64_t ticket, struct pf_libvirt_news *out)
 {
 	double until = now() + WAIT_SECONDS;
-	uint64_t satisfied;
 
 	while (now() < until) {
 		struct pollfd poller = {.fd = pf_libvirt_fd(lv), .events = POLLIN};
 
 		/* not taken before the descriptor says so: that it does is part of the promise */
-		if (poll(&poller, 1, 500) <= 0 || !pf_libvirt_take(lv, out, &satisfied))
+		if (poll(&poller, 1, 500) <= 0 || !pf_libvirt_take(lv, out))
 			continue;
-		if (satisfied >= ticket)
+		if (out->ticket >= ticket)
 			return;
-		pf_guests_clear(out);
+		pf_libvirt_news_clear(out);
 	}
 	fail_msg("no snapshot for ticket %lu", (unsigned long)ticket);
+}
+
+/* The guests of such news. */
+static void wait_snapshot(struct pf_libvirt *lv, uint64_t ticket, struct pf_guests *out)
+{
+	struct pf_libvirt_news news;
+
+	wait_news(lv, ticket, &news);
+	*out = news.guests;
+	news.guests = (struct pf_guests){};
+	pf_libvirt_news_clear(&news);
 }
 
 static void wait_link(struct pf_libvirt *lv, enum pf_libvirt_link link,
@@ -192,25 +202,47 @@ static void the_pid_file_helps_where_the_record_does_not(void **state)
 static void tickets_grow_and_are_satisfied(void **state)
 {
 	PF_CLEANUP(pf_libvirt_stop) struct pf_libvirt *lv = NULL;
-	struct pf_guests guests = {};
+	struct pf_libvirt_news news;
 	uint64_t first, second;
 
 	(void)state;
 	start_test_driver(&lv);
 	first = pf_libvirt_refresh(lv, UUID);
 	assert_true(first > 0);
-	wait_snapshot(lv, first, &guests);
-	assert_int_equal(guests.count, 1);
-	pf_guests_clear(&guests);
+	wait_news(lv, first, &news);
+	assert_int_equal(news.guests.count, 1);
+	pf_libvirt_news_clear(&news);
 	second = pf_libvirt_refresh(lv, NULL);
 	assert_true(second > first);
-	wait_snapshot(lv, second, &guests);
-	pf_guests_clear(&guests);
-	/* one that does not run is no failure, and drops no other */
-	second = pf_libvirt_refresh(lv, "6d1f0c3a-0000-4000-a000-0000000000ff");
-	wait_snapshot(lv, second, &guests);
-	assert_int_equal(guests.count, 1);
-	pf_guests_clear(&guests);
+	wait_news(lv, second, &news);
+	assert_true(news.all);
+	assert_int_equal(news.guests.count, 1);
+	pf_libvirt_news_clear(&news);
+}
+
+static void news_of_one_guest_name_no_other(void **state)
+{
+	static const char stranger[] = "6d1f0c3a-0000-4000-a000-0000000000ff";
+	PF_CLEANUP(pf_libvirt_stop) struct pf_libvirt *lv = NULL;
+	struct pf_libvirt_news news;
+
+	(void)state;
+	start_test_driver(&lv);
+	wait_news(lv, 0, &news);
+	assert_true(news.all);
+	pf_libvirt_news_clear(&news);
+	wait_news(lv, pf_libvirt_refresh(lv, UUID), &news);
+	assert_false(news.all);
+	assert_int_equal(news.guests.count, 1);
+	assert_int_equal(news.gone_count, 0);
+	assert_string_equal(news.guests.items[0].uuid, UUID);
+	pf_libvirt_news_clear(&news);
+	wait_news(lv, pf_libvirt_refresh(lv, stranger), &news);
+	assert_false(news.all);
+	assert_int_equal(news.guests.count, 0);
+	assert_int_equal(news.gone_count, 1);
+	assert_string_equal(news.gone[0], stranger);
+	pf_libvirt_news_clear(&news);
 }
 
 static void a_failed_connection_is_said_and_tried_again(void **state)
@@ -250,8 +282,7 @@ static void a_libvirtd_that_never_answers_stops_nothing(void **state)
 	pf_auto_close int listener = -1;
 	struct pf_libvirt *lv = NULL;
 	struct pf_libvirt_state link;
-	struct pf_guests guests;
-	uint64_t ticket;
+	struct pf_libvirt_news news;
 	char path[100], uri[200];
 	double before;
 
@@ -264,7 +295,7 @@ static void a_libvirtd_that_never_answers_stops_nothing(void **state)
 	assert_non_null(strstr(link.reason, "has not answered for 3 s"));
 	before = now();
 	assert_int_equal(pf_libvirt_refresh(lv, NULL), 1);
-	assert_false(pf_libvirt_take(lv, &guests, &ticket));
+	assert_false(pf_libvirt_take(lv, &news));
 	assert_true(now() - before < 0.5);
 	before = now();
 	pf_libvirt_stop(&lv);
@@ -315,6 +346,7 @@ int main(void)
 		cmocka_unit_test(a_status_file_that_changes_is_read_at_once),
 		cmocka_unit_test(the_pid_file_helps_where_the_record_does_not),
 		cmocka_unit_test(tickets_grow_and_are_satisfied),
+		cmocka_unit_test(news_of_one_guest_name_no_other),
 		cmocka_unit_test(a_failed_connection_is_said_and_tried_again),
 		cmocka_unit_test(stopping_is_quick),
 		/* last: its worker lives on until the process ends */
