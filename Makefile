@@ -116,4 +116,5 @@ clean: ## remove .build/ but not the kernels fetched for the lab
 	find $(B) -mindepth 1 -maxdepth 1 ! -name kernels ! -name lab -exec rm -rf {} +
 
 -include tests/contract/build.mk
+-include tests/stop/build.mk
 -include packaging/install.mk

@@ -235,6 +235,49 @@ int pf_ledger_forget(struct pf_ledger *ledger, const char *uuid, struct pf_err *
 	return 0;
 }
 
+static int sweep_guest(struct pf_ledger *ledger, struct pf_cgroup *cg, const char *uuid,
+		       struct pf_err *err)
+{
+	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+	struct pf_record *record = NULL;
+	int r = pf_ledger_record(ledger, uuid, &record, err);
+
+	if (r < 0 || !record->pid || cg->ops->task(cg, record->pid, &task, NULL) != -ESRCH)
+		return r;
+	return pf_ledger_forget(ledger, uuid, err);
+}
+
+/* What pf_file_replace() had not renamed yet when the agent was killed. */
+static void sweep_half_written(const struct pf_ledger *ledger)
+{
+	static const char suffix[] = SUFFIX ".new";
+	pf_auto_closedir DIR *dir = opendir(ledger->dir);
+
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		size_t len = strlen(entry->d_name);
+
+		if (len >= sizeof(suffix) &&
+		    strcmp(entry->d_name + len - (sizeof(suffix) - 1), suffix) == 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+}
+
+int pf_ledger_sweep(struct pf_ledger *ledger, struct pf_cgroup *cg, struct pf_err *err)
+{
+	char **uuids = NULL;
+	size_t count = 0;
+	int first = pf_ledger_list(ledger, &uuids, &count, err);
+
+	for (size_t i = 0; i < count; i++) {
+		int r = sweep_guest(ledger, cg, uuids[i], first ? NULL : err);
+
+		first = first ?: r;
+	}
+	pf_ledger_list_free(uuids, count);
+	sweep_half_written(ledger);
+	return first;
+}
+
 static int compare_texts(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

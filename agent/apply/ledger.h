@@ -61,6 +61,14 @@ int pf_ledger_release(struct pf_ledger *ledger, struct pf_apply *apply, const ch
 int pf_ledger_forget(struct pf_ledger *ledger, const char *uuid, struct pf_err *err);
 
 /**
+ * pf_ledger_sweep - forgets the guests that ended while there was no agent to notice it
+ *
+ * A guest has ended when its process is gone. Also removes pages that were never written to their
+ * end. Return: 0, or the first -errno; the rest is swept.
+ */
+int pf_ledger_sweep(struct pf_ledger *ledger, struct pf_cgroup *cg, struct pf_err *err);
+
+/**
  * pf_ledger_list - the guests that there are records of, on disk
  * @uuids: malloc'ed array of malloc'ed strings, ascending; the caller's (pf_ledger_list_free())
  */

@@ -108,6 +108,21 @@ static int add_knob(struct pf_record *record, const struct pf_step *step, const 
 	return 0;
 }
 
+/*
+ * A write whose end was never noted, since the agent was killed then: if the kernel has its value,
+ * that is ours, and stays on record when something else is about to be written.
+ */
+static void settle_late(struct pf_cgroup *cg, struct pf_record_knob *knob)
+{
+	pf_auto_free char *now = NULL;
+
+	if (!knob->writing || cg->ops->read(cg, knob->group, knob->knob, &now, NULL) < 0 ||
+	    !pf_knob_equal(knob->knob, now, knob->writing))
+		return;
+	free(knob->wrote);
+	knob->wrote = pf_take_ptr(knob->writing);
+}
+
 static int note_knob(struct pf_cgroup *cg, struct pf_record *record, const struct pf_step *step,
 		     struct pf_err *err)
 {
@@ -122,12 +137,26 @@ static int note_knob(struct pf_cgroup *cg, struct pf_record *record, const struc
 		if (found && pf_knob_equal(knob_of(step), found, step->value))
 			return 0; /* it will not be changed */
 		r = add_knob(record, step, found, &knob);
+	} else {
+		settle_late(cg, knob);
 	}
 	r = r ?: set_text(&knob->writing, step->value);
 	if (r < 0)
 		return no_memory(err);
 	return strcmp(knob_of(step), "cpuset.cpus") ? 0
 						    : note_threads_of(cg, record, step->group, err);
+}
+
+static void settle_late_thread(struct pf_cgroup *cg, struct pf_record_thread *thread)
+{
+	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+
+	if (!thread->has_writing ||
+	    pf_step_task(cg, thread->tid, thread->start_ticks, &task, NULL) < 0 ||
+	    !pf_set_equal(&task.cpus_allowed, &thread->writing))
+		return;
+	thread->has_wrote = true;
+	thread->wrote = thread->writing;
 }
 
 static int note_thread_step(struct pf_cgroup *cg, struct pf_record *record,
@@ -141,6 +170,7 @@ static int note_thread_step(struct pf_cgroup *cg, struct pf_record *record,
 	if (step->kind == PF_STEP_ATTACH && set_text(&thread->moved_to, step->group))
 		return no_memory(err);
 	if (step->kind == PF_STEP_AFFINITY) {
+		settle_late_thread(cg, thread);
 		thread->has_writing = true;
 		thread->writing = step->cpus;
 	}
@@ -243,15 +273,17 @@ static void settle_thread(struct pf_record *record, const struct pf_step *step,
 		free(pf_take_ptr(thread->moved_to));
 }
 
-static void settle_group(struct pf_record *record, const struct pf_step *step,
-			 const struct pf_outcome *outcome)
+/* A group is ours for as long as it is there, whatever came of the step that was to make it. */
+static void settle_group(struct pf_cgroup *cg, struct pf_record *record, const struct pf_step *step)
 {
-	for (size_t i = 0; outcome->result != PF_OUTCOME_DONE && i < record->made_count; i++) {
+	uint64_t cgid;
+
+	if (cg->ops->id(cg, step->group, &cgid, NULL) != -ENOENT)
+		return;
+	for (size_t i = 0; i < record->made_count; i++) {
 		if (strcmp(record->made[i], step->group))
 			continue;
-		/* made in an earlier plan: it is there, and the step found it so */
-		if (outcome->result != PF_OUTCOME_SKIPPED)
-			pf_record_made_remove(record, i);
+		pf_record_made_remove(record, i);
 		return;
 	}
 }
@@ -282,7 +314,7 @@ int pf_note_after(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct p
 		const struct pf_step *step = &plan->steps[i];
 
 		if (step->kind == PF_STEP_MAKE_GROUP)
-			settle_group(record, step, &outcomes[i]);
+			settle_group(cg, record, step);
 		else if (step->tid)
 			settle_thread(record, step, &outcomes[i]);
 		else

@@ -36,13 +36,20 @@ static bool count(struct release *release, int r, const struct pf_err *err)
 
 /* --- threads -------------------------------------------------------------------------------- */
 
+/* The nearest group that has a cpuset counts: a release that was cut short has disabled it below. */
 static bool has_group_cpus(struct pf_cgroup *cg, const char *group, const struct pf_set *cpus)
 {
+	pf_auto_free char *path = strdup(group);
 	pf_auto_free char *text = NULL;
 	struct pf_set set;
+	int r = path ? -ENOENT : -ENOMEM;
 
-	return cg->ops->read(cg, group, "cpuset.cpus.effective", &text, NULL) == 0 &&
-	       pf_set_parse(text, &set, NULL) == 0 && pf_set_equal(&set, cpus);
+	for (char *end = path ? path + strlen(path) : NULL; r == -ENOENT && end;
+	     end = strrchr(path, '/')) {
+		*end = '\0';
+		r = cg->ops->read(cg, *path ? path : "/", "cpuset.cpus.effective", &text, NULL);
+	}
+	return r == 0 && pf_set_parse(text, &set, NULL) == 0 && pf_set_equal(&set, cpus);
 }
 
 /*

@@ -40,6 +40,8 @@ static int open_apply(struct pf_agent *agent, struct pf_err *err)
 
 	if (r < 0)
 		return r;
+	if (pf_ledger_sweep(agent->ledger, agent->cgroup, err) < 0)
+		pf_log(LOG_WARNING, "%s", err->text);
 	agent->apply = (struct pf_apply){.cg = agent->cgroup, .ledger = agent->ledger};
 	if (!pf_unit_present())
 		return 0;

@@ -46,6 +46,16 @@ static struct pf_held *add_held(struct pf_agent *agent, const struct pf_guest *g
 	return held;
 }
 
+/* A release that an earlier agent was killed in: nobody else would end it. */
+static void finish_release(struct pf_agent *agent, const struct pf_held *held)
+{
+	struct pf_err err;
+
+	if (held->released &&
+	    pf_ledger_release(agent->ledger, &agent->apply, held->uuid, &err) < 0)
+		pf_log(LOG_WARNING, "guest '%s': it is released, and %s", held->name, err.text);
+}
+
 /* A guest that was started anew is another guest: what was remembered of it is dropped. */
 static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_guest *guest)
 {
@@ -75,6 +85,7 @@ static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_g
 	r = pf_ledger_adopt(agent->ledger, guest->uuid, guest->pid, &held->released, &err);
 	if (r < 0)
 		pf_log(LOG_WARNING, "guest '%s': %s", guest->name, err.text);
+	finish_release(agent, held);
 	return 0;
 }
 

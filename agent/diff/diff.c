@@ -72,7 +72,7 @@ static int diff_leaf(struct pf_diff *diff, size_t i)
 	diff->act++;
 	if (!actual->exists && !group->ours)
 		r = find_missing_leaf(diff, i);
-	else if (!actual->exists)
+	else if (group->ours && !actual->threaded) /* or half made by an agent that was killed */
 		r = pf_diff_step(diff, PF_STEP_MAKE_GROUP, group->path) ? 0 : -ENOMEM;
 	if (!r && (actual->exists || group->ours))
 		r = pf_diff_leaf_cpuset(diff, i);

@@ -26,6 +26,7 @@ everything() {
 	step "the tree builds" make -s -j"$(nproc)" all
 	step "the build follows its headers" tests/check/headers.sh
 	step "layers" tests/check/layers.sh
+	step "the test build that stops" tests/check/stop.sh
 	step "documents" tests/check/docs.sh
 	step "unit tests build" make -s -j"$(nproc)" -k unit-build
 	make -s unit

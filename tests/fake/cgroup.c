@@ -47,6 +47,9 @@ struct pf_fake {
 	char fault_what[32];
 	unsigned int fault_nth;
 	int fault_error;
+	bool fault_stays;
+	char watched[128];
+	unsigned int touched;
 	void (*hook)(void *ctx, const char *what);
 	void *hook_ctx;
 	void (*read_hook)(void *ctx, const char *group, const char *file);
@@ -60,16 +63,28 @@ static struct pf_fake *fake_of(struct pf_cgroup *cg)
 
 /* --- faults --------------------------------------------------------------------------------- */
 
+static void touch(struct pf_fake *fake, const char *group)
+{
+	size_t len = strlen(fake->watched);
+
+	fake->touched += len && strncmp(group, fake->watched, len) == 0;
+}
+
 /* Return: 0 to go on, -errno to fail with, 1 to pretend. */
-static int changing(struct pf_fake *fake, const char *what)
+static int changing(struct pf_fake *fake, const char *what, const char *group)
 {
 	fake->changes++;
+	touch(fake, group);
 	if (fake->hook)
 		fake->hook(fake->hook_ctx, what);
 	if (!fake->fault_nth || (strcmp(fake->fault_what, "*") && strcmp(fake->fault_what, what)))
 		return 0;
-	if (--fake->fault_nth)
+	if (fake->fault_nth > 1) {
+		fake->fault_nth--;
 		return 0;
+	}
+	if (!fake->fault_stays)
+		fake->fault_nth = 0;
 	return fake->fault_error ? -fake->fault_error : 1;
 }
 
@@ -425,6 +440,7 @@ static int write_threads(struct pf_fake *fake, struct node *to, const char *valu
 	task = find_task(fake, (pid_t)tid);
 	if (!task)
 		return -ESRCH;
+	touch(fake, task->group->path);
 	r = vet_destination(fake, to);
 	if (r < 0)
 		return r;
@@ -575,7 +591,7 @@ static int fake_write(struct pf_cgroup *cg, const char *group, const char *file,
 		      struct pf_err *err)
 {
 	struct pf_fake *fake = fake_of(cg);
-	int r = changing(fake, file);
+	int r = changing(fake, file, group);
 
 	if (!r)
 		r = write_file(fake, find(fake, group), file, value);
@@ -633,7 +649,7 @@ static int make_node(struct pf_fake *fake, const char *group)
 static int fake_make(struct pf_cgroup *cg, const char *group, struct pf_err *err)
 {
 	struct pf_fake *fake = fake_of(cg);
-	int r = changing(fake, "mkdir");
+	int r = changing(fake, "mkdir", group);
 
 	r = r ?: make_node(fake, group);
 	return r < 0 ? pf_fail(err, r, "make cgroup %s", group) : 0;
@@ -658,7 +674,7 @@ static int remove_node(struct pf_fake *fake, const char *group)
 static int fake_remove(struct pf_cgroup *cg, const char *group, struct pf_err *err)
 {
 	struct pf_fake *fake = fake_of(cg);
-	int r = changing(fake, "rmdir");
+	int r = changing(fake, "rmdir", group);
 
 	r = r ?: remove_node(fake, group);
 	return r < 0 ? pf_fail(err, r, "remove cgroup %s", group) : 0;
@@ -740,7 +756,8 @@ static int fake_affinity(struct pf_cgroup *cg, pid_t tid, const struct pf_set *c
 			 struct pf_err *err)
 {
 	struct pf_fake *fake = fake_of(cg);
-	int r = changing(fake, "affinity");
+	const struct task *task = find_task(fake, tid);
+	int r = changing(fake, "affinity", task ? task->group->path : "");
 
 	r = r ?: set_affinity(fake, tid, cpus);
 	return r < 0 ? pf_fail(err, r, "set the affinity of thread %d", (int)tid) : 0;
@@ -898,6 +915,13 @@ void pf_fake_fail(struct pf_fake *fake, const char *what, unsigned int nth, int 
 	snprintf(fake->fault_what, sizeof(fake->fault_what), "%s", what);
 	fake->fault_nth = nth;
 	fake->fault_error = error;
+	fake->fault_stays = false;
+}
+
+void pf_fake_fail_from(struct pf_fake *fake, unsigned int nth, int error)
+{
+	pf_fake_fail(fake, "*", nth, error);
+	fake->fault_stays = true;
 }
 
 void pf_fake_heal(struct pf_fake *fake)
@@ -916,6 +940,17 @@ void pf_fake_read_hook(struct pf_fake *fake,
 {
 	fake->read_hook = hook;
 	fake->read_hook_ctx = ctx;
+}
+
+void pf_fake_watch(struct pf_fake *fake, const char *prefix)
+{
+	snprintf(fake->watched, sizeof(fake->watched), "%s", prefix);
+	fake->touched = 0;
+}
+
+unsigned int pf_fake_touched(const struct pf_fake *fake)
+{
+	return fake->touched;
 }
 
 unsigned int pf_fake_changes(const struct pf_fake *fake)

@@ -46,6 +46,8 @@ void pf_fake_online(struct pf_fake *fake, unsigned int cpu, bool online);
  * -@error; @error 0 answers success and does nothing, as a kernel that takes and ignores.
  */
 void pf_fake_fail(struct pf_fake *fake, const char *what, unsigned int nth, int error);
+/* The @nth from now on, and all that follow it, whatever they are. */
+void pf_fake_fail_from(struct pf_fake *fake, unsigned int nth, int error);
 void pf_fake_heal(struct pf_fake *fake);
 
 /* Called before each changing operation, with what it is as in pf_fake_fail(). */
@@ -57,3 +59,10 @@ void pf_fake_read_hook(struct pf_fake *fake,
 
 /* How many changing operations were asked for since the start, refused ones included. */
 unsigned int pf_fake_changes(const struct pf_fake *fake);
+
+/*
+ * Counts the changing operations on groups whose path begins with @prefix, and on threads in them,
+ * refused ones included.
+ */
+void pf_fake_watch(struct pf_fake *fake, const char *prefix);
+unsigned int pf_fake_touched(const struct pf_fake *fake);

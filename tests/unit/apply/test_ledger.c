@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "agent/apply/ledger.h"
+#include "agent/apply/note.h"
 #include "agent/apply/record.h"
 #include "agent/base/file.h"
 #include "tests/unit/apply/guest.h"
@@ -152,6 +153,24 @@ static void repairs_do_not_change_what_was_found(void **state)
 	release(g);
 	after = picture(g);
 	assert_string_equal(before, after);
+}
+
+/* Killed between the write and the note of it, and again before what another promise asks for. */
+static void an_affinity_written_before_a_kill_is_ours(void **state)
+{
+	struct guest *g = *state;
+	struct pf_set one = set("1");
+
+	add_affinity(g, 1, g->worker, "1");
+	must(pf_note_before(ledger, g->cg, &g->plan, NULL));
+	must(g->cg->ops->affinity(g->cg, g->worker, &one, NULL));
+	reopen(g);
+	plan_clear(g);
+	add_affinity(g, 1, g->worker, "2");
+	must(pf_note_before(ledger, g->cg, &g->plan, NULL));
+	reopen(g);
+	release(g);
+	assert_thread(g, g->worker, EMULATOR, "0-3");
 }
 
 static void what_others_changed_since_is_left(void **state)
@@ -568,6 +587,7 @@ int main(void)
 		TEST(release_puts_everything_back),
 		TEST(an_agent_started_later_releases_as_well),
 		TEST(repairs_do_not_change_what_was_found),
+		TEST(an_affinity_written_before_a_kill_is_ours),
 		TEST(what_others_changed_since_is_left),
 		TEST(released_twice_is_released_once),
 		TEST(an_empty_cpuset_becomes_the_parents),
