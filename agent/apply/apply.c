@@ -66,6 +66,25 @@ static size_t act_end(const struct pf_plan *plan, size_t first)
 	return end;
 }
 
+/* What the rest of the plan builds on: without its groups and the process in them, all fails. */
+static bool is_foundation(const struct pf_step *step)
+{
+	return step->kind == PF_STEP_MAKE_UNIT || step->kind == PF_STEP_MAKE_BASE ||
+	       step->kind == PF_STEP_BRING_BACK;
+}
+
+/* Whether the rest has nothing to stand on: the act failed, or was put off. */
+static bool has_collapsed(const struct run *run, size_t first, size_t end)
+{
+	bool foundation = false, failed = run->plan->steps[first].put_off;
+
+	for (size_t i = first; i < end; i++) {
+		foundation |= is_foundation(&run->plan->steps[i]);
+		failed |= run->outcomes[i].result == PF_OUTCOME_FAILED;
+	}
+	return foundation && failed;
+}
+
 static void run_act(struct run *run, size_t first, size_t end)
 {
 	if (run->plan->steps[first].put_off) {
@@ -83,6 +102,18 @@ static void run_act(struct run *run, size_t first, size_t end)
 	}
 }
 
+static void run_all(struct run *run)
+{
+	for (size_t i = 0, end; i < run->plan->count; i = end) {
+		end = act_end(run->plan, i);
+		run_act(run, i, end);
+		if (has_collapsed(run, i, end)) {
+			leave_out(run, end, run->plan->count, "the process is not in its place");
+			return;
+		}
+	}
+}
+
 int pf_apply_plan(struct pf_apply *apply, const struct pf_plan *plan, struct pf_outcome **outcomes,
 		  size_t *count)
 {
@@ -96,8 +127,7 @@ int pf_apply_plan(struct pf_apply *apply, const struct pf_plan *plan, struct pf_
 		return -ENOMEM;
 	if (apply->ledger && plan->count)
 		pf_note_before(apply->ledger, apply->cg, plan, &apply->ledger_err);
-	for (size_t i = 0; i < plan->count; i = act_end(plan, i))
-		run_act(&run, i, act_end(plan, i));
+	run_all(&run);
 	if (apply->ledger && plan->count)
 		pf_note_after(apply->ledger, apply->cg, plan, run.outcomes, &apply->ledger_err);
 	*count = plan->count;

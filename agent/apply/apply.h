@@ -14,6 +14,14 @@
 
 struct pf_ledger;
 
+/* A guest's scope as libvirt had it made. */
+struct pf_unit_machine {
+	const char *unit;  /* "machine-qemu\\x2d1\\x2dNAME.scope" */
+	const char *slice; /* "machine.slice" */
+	const char *uuid;
+	pid_t pid;
+};
+
 struct pf_apply {
 	struct pf_cgroup *cg; /* not owned, like everything in here */
 	/*
@@ -22,6 +30,13 @@ struct pf_apply {
 	 */
 	int (*unit_set)(void *ctx, const char *unit, const char *knob, const char *value,
 			struct pf_err *err);
+	/*
+	 * Has the guest's scope made with its process in it, pf_unit_make(), and asks for systemd's
+	 * word on a cpuset, pf_unit_allowed(); NULL where there is no systemd.
+	 */
+	int (*unit_make)(void *ctx, const struct pf_unit_machine *machine, struct pf_err *err);
+	int (*unit_allowed)(void *ctx, const char *unit, const char *knob, struct pf_set *out,
+			    struct pf_err *err);
 	void *unit_ctx;
 	struct pf_ledger *ledger; /* may be NULL: nothing is recorded then */
 	/*
@@ -57,6 +72,9 @@ const char *pf_outcome_name(enum pf_outcome_result result);
  * (a cpuset that it accepted and does not honour yet, a part of an affinity): it is as near to the
  * promise as the kernel goes now, a CPU that comes back makes it whole without us, and taking it
  * back would change the guest to and fro at every attempt.
+ *
+ * When a process that strayed could not be brought back, nothing after it is run: what follows
+ * builds on it.
  *
  * Undoing a cpuset or a move sets the affinities that threads had before it, since either resets
  * them on some kernels (facts 6).

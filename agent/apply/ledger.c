@@ -215,6 +215,14 @@ bool pf_ledger_released(struct pf_ledger *ledger, const char *uuid)
 	return record && record->released;
 }
 
+bool pf_ledger_brought_back(struct pf_ledger *ledger, const char *uuid)
+{
+	struct pf_record *record = NULL;
+
+	pf_ledger_record(ledger, uuid, &record, NULL);
+	return record && record->brought_back;
+}
+
 int pf_ledger_forget(struct pf_ledger *ledger, const char *uuid, struct pf_err *err)
 {
 	pf_auto_free char *path = NULL;

@@ -39,6 +39,12 @@ int pf_ledger_set_released(struct pf_ledger *ledger, const char *uuid, bool rele
 			   struct pf_err *err);
 bool pf_ledger_released(struct pf_ledger *ledger, const char *uuid);
 
+/*
+ * Whether libvirt's group of the guest was made anew by us in this run, or was about to be when the
+ * agent ended: a process that is on its way there is then ours to place.
+ */
+bool pf_ledger_brought_back(struct pf_ledger *ledger, const char *uuid);
+
 /**
  * pf_ledger_release - puts back what was found
  * @apply: its cg and unit_set are used
@@ -47,7 +53,8 @@ bool pf_ledger_released(struct pf_ledger *ledger, const char *uuid);
  * changed since is left alone. Threads go back to their groups, groups that we made are removed
  * (threads born in them go where their siblings came from), controllers that we enabled are
  * disabled. A cpuset that was found empty and that the kernel will not empty while threads are in
- * it (ENOSPC, Linux 6.1 and 6.12) gets its parent's effective set, which means the same.
+ * it (ENOSPC, Linux 6.1 and 6.12) gets its parent's effective set, which means the same. A process
+ * that was brought back stays where libvirt had put it, in the groups that were made anew.
  *
  * An error does not keep the rest from being put back; what failed stays on record, so that
  * another release tries again. Released twice is released once.

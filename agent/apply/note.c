@@ -177,19 +177,83 @@ static int note_thread_step(struct pf_cgroup *cg, struct pf_record *record,
 	return 0;
 }
 
-static int note_step(struct pf_cgroup *cg, struct pf_record *record, const struct pf_step *step,
-		     struct pf_err *err)
+/*
+ * Of a thread that is brought back with its process, what counts as found is where libvirt had it
+ * and what it was promised: the place that a stranger moved it to is not put back by a release.
+ */
+static int home_of(const struct pf_step *step, char **out)
 {
+	const char *leaf = strrchr(step->group, '/');
+
+	if (step->role.kind != PF_ROLE_HELPER || !leaf) {
+		*out = strdup(step->group);
+		return *out ? 0 : -ENOMEM;
+	}
+	if (asprintf(out, "%.*s/emulator", (int)(leaf - step->group), step->group) < 0)
+		*out = NULL;
+	return *out ? 0 : -ENOMEM;
+}
+
+static void promised_cpus(const struct pf_plan *plan, pid_t tid, struct pf_set *out)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->steps[i].kind == PF_STEP_AFFINITY && plan->steps[i].tid == tid)
+			*out = plan->steps[i].cpus;
+}
+
+static int note_stray(struct pf_cgroup *cg, struct pf_record *record, const struct pf_plan *plan,
+		      const struct pf_step *step, struct pf_err *err)
+{
+	bool known = pf_record_thread_find(record, step->tid, step->start_ticks) != NULL;
+	struct pf_record_thread *thread;
+	int r = note_thread(cg, record, step->tid, step->start_ticks, &thread, err);
+
+	if (r < 0 || !thread || known || step->kind != PF_STEP_ATTACH)
+		return r;
+	promised_cpus(plan, step->tid, &thread->cpus);
+	free(pf_take_ptr(thread->group));
+	return home_of(step, &thread->group) < 0 ? no_memory(err) : 0;
+}
+
+/* libvirt's leaves that are made anew are not ours to remove; a helper leaf is. */
+static int note_remade(struct pf_cgroup *cg, struct pf_record *record, const struct pf_step *step,
+		       struct pf_err *err)
+{
+	const char *leaf = strrchr(step->group, '/');
+
+	return leaf && strcmp(leaf, "/helper") == 0 ? note_group(cg, record, step->group, err) : 0;
+}
+
+static int note_base(struct pf_record *record, const struct pf_step *step, struct pf_err *err)
+{
+	return set_text(&record->brought_back, step->group) < 0 ? no_memory(err) : 0;
+}
+
+static int note_step(struct pf_cgroup *cg, struct pf_record *record, const struct pf_plan *plan,
+		     const struct pf_step *step, struct pf_err *err)
+{
+	/* what an agent that died over it has left to do belongs to the bringing back */
+	bool stray = pf_plan_brings_back(plan) || record->brought_back;
+	int r = 0;
+
 	switch (step->kind) {
+	case PF_STEP_MAKE_BASE:
+		return note_base(record, step, err);
+	case PF_STEP_MAKE_UNIT:
+	case PF_STEP_BRING_BACK:
+	case PF_STEP_WIDEN: /* of the host's, not of the guest's */
+		return 0;
 	case PF_STEP_MAKE_GROUP:
-		return note_group(cg, record, step->group, err);
+		return stray ? note_remade(cg, record, step, err)
+			     : note_group(cg, record, step->group, err);
 	case PF_STEP_CONTROLLERS:
 	case PF_STEP_KNOB:
 	case PF_STEP_UNIT_KNOB:
 		return note_knob(cg, record, step, err);
 	case PF_STEP_ATTACH:
 	case PF_STEP_AFFINITY:
-		return note_thread_step(cg, record, step, err);
+		r = stray ? note_stray(cg, record, plan, step, err) : 0;
+		return r ?: note_thread_step(cg, record, step, err);
 	}
 	return 0;
 }
@@ -209,7 +273,7 @@ int pf_note_before(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct 
 	for (size_t i = 0; i < plan->count; i++) {
 		struct pf_err own = {}; /* also gets words for what is no failure here */
 
-		r = note_step(cg, record, &plan->steps[i], &own);
+		r = note_step(cg, record, plan, &plan->steps[i], &own);
 		if (r < 0 && !first && err)
 			*err = own;
 		first = first ?: r;
@@ -317,7 +381,8 @@ int pf_note_after(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct p
 			settle_group(cg, record, step);
 		else if (step->tid)
 			settle_thread(record, step, &outcomes[i]);
-		else
+		else if (step->kind == PF_STEP_CONTROLLERS || step->kind == PF_STEP_KNOB ||
+			 step->kind == PF_STEP_UNIT_KNOB)
 			settle_knob(cg, record, step, &outcomes[i]);
 	}
 	drop_ended(cg, record);

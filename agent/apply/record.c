@@ -34,6 +34,7 @@ void pf_record_drop(struct pf_record *record)
 		knob_clear(&record->knobs[i]);
 	for (size_t i = 0; i < record->thread_count; i++)
 		thread_clear(&record->threads[i]);
+	free(pf_take_ptr(record->brought_back));
 	free(record->made);
 	free(record->knobs);
 	free(record->threads);
@@ -239,6 +240,7 @@ int pf_record_parse(const char *text, struct pf_record *out, struct pf_err *err)
 	record.released = json_is_true(json_object_get(json, "released"));
 	r = take_number(json, "pid", &pid, err);
 	record.pid = (pid_t)pid;
+	r = r ?: take_text(json, "brought_back", true, &record.brought_back, err);
 	r = r ?: take_each(json, "made", &record, take_made, err);
 	r = r ?: take_each(json, "knobs", &record, take_knob, err);
 	r = r ?: take_each(json, "threads", &record, take_thread, err);
@@ -303,9 +305,9 @@ int pf_record_format(const struct pf_record *record, char **out, struct pf_err *
 		return pf_fail_plain(err, EILSEQ,
 				     "write the record of guest %s: a cgroup's name is not UTF-8",
 				     record->uuid);
-	json = json_pack("{s:s, s:i, s:b, s:O, s:O, s:O}", "uuid", record->uuid, "pid",
-			 (int)record->pid, "released", record->released, "made", made, "knobs",
-			 knobs, "threads", threads);
+	json = json_pack("{s:s, s:i, s:b, s:s*, s:O, s:O, s:O}", "uuid", record->uuid, "pid",
+			 (int)record->pid, "released", record->released, "brought_back",
+			 record->brought_back, "made", made, "knobs", knobs, "threads", threads);
 	text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
 	if (!text)
 		return pf_fail(err, ENOMEM, "write the record of guest %s", record->uuid);

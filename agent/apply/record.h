@@ -35,6 +35,7 @@ struct pf_record {
 	char uuid[37];
 	pid_t pid; /* the process it is about; 0: none yet */
 	bool released;
+	char *brought_back; /* libvirt's group of the guest that we made anew; NULL: none */
 	char **made; /* groups that we made */
 	size_t made_count;
 	struct pf_record_knob *knobs; /* in the order of their first change */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/apply/knob.h"
+#include "agent/apply/stray.h"
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 
@@ -349,8 +350,8 @@ static int do_affinity(struct pf_apply *apply, const struct pf_step *step, struc
 
 /* --- doing and taking back ------------------------------------------------------------------ */
 
-static int do_step(struct pf_apply *apply, const struct pf_step *step, struct pf_undo *undo,
-		   struct pf_err *err)
+static int do_step(struct pf_apply *apply, const struct pf_plan *plan, const struct pf_step *step,
+		   struct pf_undo *undo, struct pf_err *err)
 {
 	switch (step->kind) {
 	case PF_STEP_MAKE_GROUP:
@@ -365,6 +366,11 @@ static int do_step(struct pf_apply *apply, const struct pf_step *step, struct pf
 		return do_attach(apply, step, undo, err);
 	case PF_STEP_AFFINITY:
 		return do_affinity(apply, step, undo, err);
+	case PF_STEP_MAKE_UNIT:
+	case PF_STEP_MAKE_BASE:
+	case PF_STEP_BRING_BACK:
+	case PF_STEP_WIDEN:
+		return pf_stray_do(apply, plan, step, undo, err);
 	}
 	return pf_fail_plain(err, EINVAL, "unknown kind of step %d", (int)step->kind);
 }
@@ -375,7 +381,7 @@ static bool has_ended(struct pf_apply *apply, const struct pf_plan *plan,
 {
 	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
 
-	if (r == -ESRCH && step->tid)
+	if (r == -ESRCH && (step->tid || step->pid))
 		return true;
 	return pf_knob_missing(r) && plan->pid &&
 	       apply->cg->ops->task(apply->cg, plan->pid, &task, NULL) == -ESRCH;
@@ -384,7 +390,7 @@ static bool has_ended(struct pf_apply *apply, const struct pf_plan *plan,
 void pf_step_run(struct pf_apply *apply, const struct pf_plan *plan, const struct pf_step *step,
 		 struct pf_undo *undo, struct pf_outcome *outcome)
 {
-	int r = do_step(apply, step, undo, &outcome->err);
+	int r = do_step(apply, plan, step, undo, &outcome->err);
 
 	outcome->settled_ns = now_ns();
 	if (r == 0) {
@@ -439,6 +445,11 @@ int pf_step_undo(struct pf_apply *apply, const struct pf_step *step, const struc
 		return undo_attach(apply, step, undo, err);
 	case PF_STEP_AFFINITY:
 		return restore_threads(cg, undo, err);
+	case PF_STEP_MAKE_UNIT:
+	case PF_STEP_MAKE_BASE:
+	case PF_STEP_BRING_BACK:
+	case PF_STEP_WIDEN:
+		return pf_stray_undo(apply, step, undo, err);
 	}
 	return r;
 }

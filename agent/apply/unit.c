@@ -12,6 +12,7 @@
 #include "agent/model/placement.h"
 
 #define TIMEOUT_USEC 2000000ULL
+#define MACHINE_TIMEOUT_USEC 5000000ULL /* a unit is made, and the process moved there */
 #define SEC_USEC 1000000ULL
 
 struct pf_unit_bus {
@@ -157,6 +158,11 @@ static int build(sd_bus *bus, const char *unit, const char *knob, const char *va
 	return r;
 }
 
+static bool is_lost(int r)
+{
+	return r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE;
+}
+
 /* Return: 0; 1 when the connection was lost, and another try is worth it; -errno with words. */
 static int call(struct pf_unit_bus *bus, const char *unit, const char *knob, const char *value,
 		struct pf_err *err)
@@ -167,7 +173,7 @@ static int call(struct pf_unit_bus *bus, const char *unit, const char *knob, con
 
 	if (r >= 0)
 		r = sd_bus_call(bus->bus, message, TIMEOUT_USEC, &error, NULL);
-	if (r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE)
+	if (is_lost(r))
 		r = 1;
 	else if (r < 0)
 		pf_fail(err, r, "set %s of unit %.150s to '%.40s' through systemd%s%.150s", knob,
@@ -196,4 +202,214 @@ int pf_unit_set(void *ctx, const char *unit, const char *knob, const char *value
 		return pf_fail(err, ECONNRESET, "set %s of unit %.200s through systemd", knob,
 			       unit);
 	return r;
+}
+
+/* ---- a guest's scope ----------------------------------------------------------------------- */
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int pf_unit_machine_name(const char *unit, char **out)
+{
+	static const char begin[] = "machine-", end[] = ".scope";
+	size_t len = strlen(unit);
+	pf_auto_free char *name = malloc(len + 1);
+	char *to = name;
+
+	if (!name)
+		return -ENOMEM;
+	if (len <= strlen(begin) + strlen(end) || strncmp(unit, begin, strlen(begin)) ||
+	    strcmp(unit + len - strlen(end), end))
+		return -EINVAL;
+	for (const char *at = unit + strlen(begin); at < unit + len - strlen(end); at++) {
+		if (*at == '\\' && at[1] == 'x' && hex(at[2]) >= 0 && hex(at[3]) >= 0) {
+			*to++ = (char)(hex(at[2]) * 16 + hex(at[3]));
+			at += 3;
+		} else {
+			*to++ = *at;
+		}
+	}
+	*to = '\0';
+	*out = pf_take_ptr(name);
+	return 0;
+}
+
+/* "9ff704ed-58e2-..." as 16 bytes. Return: 0 or -EINVAL. */
+static int parse_uuid(const char *text, uint8_t out[16])
+{
+	size_t n = 0;
+
+	for (; *text; text++) {
+		int value = hex((char)(*text >= 'A' && *text <= 'F' ? *text + 32 : *text));
+
+		if (*text == '-')
+			continue;
+		if (value < 0 || n == 32)
+			return -EINVAL;
+		out[n / 2] = (uint8_t)(n % 2 ? out[n / 2] | value : value << 4);
+		n++;
+	}
+	return n == 32 ? 0 : -EINVAL;
+}
+
+/* The properties are those that libvirt 9 sets; machined adds Delegate= and TasksMax=. */
+static int build_machine(sd_bus *bus, const struct pf_unit_machine *machine, const char *name,
+			 sd_bus_message **out)
+{
+	sd_bus_message *message = NULL;
+	uint8_t uuid[16] = {};
+	int r = parse_uuid(machine->uuid, uuid);
+
+	if (r >= 0)
+		r = sd_bus_message_new_method_call(
+			bus, &message, "org.freedesktop.machine1", "/org/freedesktop/machine1",
+			"org.freedesktop.machine1.Manager", "CreateMachine");
+	if (r >= 0)
+		r = sd_bus_message_append(message, "s", name);
+	if (r >= 0)
+		r = sd_bus_message_append_array(message, 'y', uuid, sizeof(uuid));
+	if (r >= 0)
+		r = sd_bus_message_append(message, "ssus", "libvirt-qemu", "vm",
+					  (uint32_t)machine->pid, "");
+	if (r >= 0)
+		r = sd_bus_message_append(message, "a(sv)", 3, "Slice", "s", machine->slice,
+					  "After", "as", 2, "libvirtd.service", "virtqemud.service",
+					  "Before", "as", 1, "virt-guest-shutdown.target");
+	if (r < 0)
+		sd_bus_message_unref(message);
+	else
+		*out = message;
+	return r;
+}
+
+static int call_machined(struct pf_unit_bus *bus, const struct pf_unit_machine *machine,
+			 const char *name, struct pf_err *err)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_message *message = NULL;
+	int r = build_machine(bus->bus, machine, name, &message);
+
+	if (r >= 0)
+		r = sd_bus_call(bus->bus, message, MACHINE_TIMEOUT_USEC, &error, NULL);
+	if (is_lost(r))
+		r = 1;
+	else if (r < 0)
+		pf_fail(err, r, "have machined make %.150s with process %d in it%s%.150s",
+			machine->unit, (int)machine->pid, error.message ? ": " : "",
+			error.message ?: "");
+	else
+		r = 0;
+	sd_bus_message_unref(message);
+	sd_bus_error_free(&error);
+	return r;
+}
+
+int pf_unit_make(void *ctx, const struct pf_unit_machine *machine, struct pf_err *err)
+{
+	pf_auto_free char *name = NULL;
+	struct pf_unit_bus *bus = ctx;
+	int r = pf_unit_machine_name(machine->unit, &name);
+
+	if (r < 0)
+		return pf_fail(err, r, "make %.200s: no scope of a machine", machine->unit);
+	r = 1;
+	for (int attempt = 0; r == 1 && attempt < 2; attempt++) {
+		r = connect_bus(bus, err);
+		if (!r)
+			r = call_machined(bus, machine, name, err);
+		if (r)
+			disconnect(bus);
+	}
+	return r == 1 ? pf_fail(err, ECONNRESET, "make %.200s through machined", machine->unit) : r;
+}
+
+/* ---- a unit's word ------------------------------------------------------------------------- */
+
+void pf_unit_mask(const uint8_t *bytes, size_t count, struct pf_set *out)
+{
+	*out = (struct pf_set){};
+	for (size_t i = 0; i < count * 8 && i < PF_SET_BITS; i++)
+		if (bytes[i / 8] & (1U << (i % 8)))
+			pf_set_add(out, (unsigned int)i);
+}
+
+static const char *interface_of(const char *unit)
+{
+	const char *dot = strrchr(unit, '.');
+
+	if (dot && strcmp(dot, ".slice") == 0)
+		return "org.freedesktop.systemd1.Slice";
+	if (dot && strcmp(dot, ".scope") == 0)
+		return "org.freedesktop.systemd1.Scope";
+	return dot && strcmp(dot, ".service") == 0 ? "org.freedesktop.systemd1.Service" : NULL;
+}
+
+static const char *property_of(const char *knob)
+{
+	if (strcmp(knob, "cpuset.cpus") == 0)
+		return "AllowedCPUs";
+	return strcmp(knob, "cpuset.mems") == 0 ? "AllowedMemoryNodes" : NULL;
+}
+
+static int read_mask(sd_bus_message *reply, struct pf_set *out)
+{
+	const void *bytes = NULL;
+	size_t count = 0;
+	int r = sd_bus_message_read_array(reply, 'y', &bytes, &count);
+
+	if (r >= 0)
+		pf_unit_mask(bytes, count, out);
+	return r;
+}
+
+/* Return: 0; 1 when the connection was lost; -errno with words. */
+static int get_mask(struct pf_unit_bus *bus, const char *unit, const char *knob, struct pf_set *out,
+		    struct pf_err *err)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_message *reply = NULL;
+	pf_auto_free char *path = NULL;
+	int r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+
+	if (r >= 0)
+		r = sd_bus_set_method_call_timeout(bus->bus, TIMEOUT_USEC);
+	if (r >= 0)
+		r = sd_bus_get_property(bus->bus, "org.freedesktop.systemd1", path,
+					interface_of(unit), property_of(knob), &error, &reply,
+					"ay");
+	if (r >= 0)
+		r = read_mask(reply, out);
+	if (is_lost(r))
+		r = 1;
+	else if (r < 0)
+		pf_fail(err, r, "ask systemd for %s of %.150s%s%.150s", property_of(knob), unit,
+			error.message ? ": " : "", error.message ?: "");
+	else
+		r = 0;
+	sd_bus_message_unref(reply);
+	sd_bus_error_free(&error);
+	return r;
+}
+
+int pf_unit_allowed(void *ctx, const char *unit, const char *knob, struct pf_set *out,
+		    struct pf_err *err)
+{
+	struct pf_unit_bus *bus = ctx;
+	int r = 1;
+
+	if (!interface_of(unit) || !property_of(knob))
+		return pf_fail_plain(err, EINVAL, "systemd has no word on %.40s of %.200s", knob,
+				     unit);
+	for (int attempt = 0; r == 1 && attempt < 2; attempt++) {
+		r = connect_bus(bus, err);
+		if (!r)
+			r = get_mask(bus, unit, knob, out, err);
+		if (r)
+			disconnect(bus);
+	}
+	return r == 1 ? pf_fail(err, ECONNRESET, "ask systemd about %.200s", unit) : r;
 }

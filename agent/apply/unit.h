@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/apply/apply.h"
 #include "agent/base/err.h"
+#include "agent/base/set.h"
 
 struct pf_unit_bus;
 
@@ -32,6 +34,42 @@ void pf_unit_bus_free(struct pf_unit_bus **bus);
  */
 int pf_unit_set(void *ctx, const char *unit, const char *knob, const char *value,
 		struct pf_err *err);
+
+/**
+ * pf_unit_make - org.freedesktop.machine1(5), CreateMachine(), as libvirt's
+ *	virSystemdCreateMachine() calls it
+ * @ctx: struct pf_unit_bus *
+ *
+ * machined has systemd make the scope, delegated, in @machine->slice with the process in it, and
+ * knows the guest again. What it calls the machine is told from the scope's name. Waits for 5 s at
+ * most: the job is done when it answers.
+ *
+ * Return: 0, -EINVAL for a name that is no machine's scope, -ETIMEDOUT, -EEXIST while machined has
+ * not yet forgotten the old scope, or its own errno.
+ */
+int pf_unit_make(void *ctx, const struct pf_unit_machine *machine, struct pf_err *err);
+
+/**
+ * pf_unit_allowed - AllowedCPUs= or AllowedMemoryNodes= of a scope, slice or service,
+ *	org.freedesktop.systemd1(5)
+ * @ctx: struct pf_unit_bus *
+ * @knob: "cpuset.cpus" or "cpuset.mems"
+ * @out: empty when systemd has no such word; untouched on failure
+ *
+ * Return: 0, -EINVAL for a knob or kind of unit that it does not know, -ETIMEDOUT, or systemd's
+ * own errno.
+ */
+int pf_unit_allowed(void *ctx, const char *unit, const char *knob, struct pf_set *out,
+		    struct pf_err *err);
+
+/*
+ * "machine-qemu\x2d1\x2dweb.scope": "qemu-1-web". Return: 0, -EINVAL when it is no machine's scope,
+ * -ENOMEM.
+ */
+int pf_unit_machine_name(const char *unit, char **out);
+
+/* systemd's byte array of a CPU set: bit 0 of the first byte is CPU 0. */
+void pf_unit_mask(const uint8_t *bytes, size_t count, struct pf_set *out);
 
 /* What a cpu.max is to systemd. Return: 0 or -EINVAL. */
 int pf_unit_quota(const char *value, uint64_t *per_sec_usec, uint64_t *period_usec);

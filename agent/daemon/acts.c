@@ -106,6 +106,7 @@ void pf_acts_clear(struct pf_acts *acts)
 	for (size_t i = 0; i < acts->count; i++)
 		clear_act(&acts->items[i]);
 	free(acts->items);
+	free(acts->made_unit);
 	*acts = (struct pf_acts){};
 }
 
@@ -174,7 +175,13 @@ static enum rank rank_of(const struct pf_act *act, const struct pf_step *step)
 	case PF_STEP_UNIT_KNOB:
 	case PF_STEP_CONTROLLERS:
 		return rank_knob_step(act, step);
+	case PF_STEP_BRING_BACK:
+	case PF_STEP_MAKE_UNIT:
+		return act->kind == PF_ACT_MOVED && act->whole ? RANK_SAME : RANK_NONE;
+	case PF_STEP_WIDEN:
+		return rank_knob_step(act, step);
 	case PF_STEP_MAKE_GROUP:
+	case PF_STEP_MAKE_BASE:
 		break;
 	}
 	return RANK_NONE;
@@ -208,21 +215,37 @@ const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_
 	return doer ? &doer->event : NULL;
 }
 
-/* Notes the step's end with the acts that are nearest to it. Return: whether there is one. */
-static bool settle(struct pf_acts *acts, const struct pf_step *step,
-		   const struct pf_outcome *outcome)
+/*
+ * @back: the plan brings the whole process back. All that it does to the guest, its groups that are
+ * made anew included, is then the remedy of what moved it.
+ */
+static enum rank rank_in(const struct pf_act *act, const struct pf_step *step, bool back)
 {
+	enum rank rank = rank_of(act, step);
+
+	if (back && act->kind == PF_ACT_MOVED && act->whole && rank < RANK_ABOVE &&
+	    step->kind != PF_STEP_WIDEN)
+		return RANK_ABOVE;
+	return rank;
+}
+
+/* Notes the step's end with the acts that are nearest to it. Return: whether there is one. */
+static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t step_index)
+{
+	const struct pf_outcome *outcome = &repair->outcomes[step_index];
+	const struct pf_step *step = &repair->plan->steps[step_index];
+	bool back = pf_plan_brings_back(repair->plan);
 	enum rank best = RANK_NONE;
 
 	for (size_t i = 0; i < acts->count; i++) {
-		enum rank rank = rank_of(&acts->items[i], step);
+		enum rank rank = rank_in(&acts->items[i], step, back);
 
 		best = rank > best ? rank : best;
 	}
 	for (size_t i = 0; best && i < acts->count; i++) {
 		struct pf_act *act = &acts->items[i];
 
-		if (rank_of(act, step) != best)
+		if (rank_in(act, step, back) != best)
 			continue;
 		if (outcome->result == PF_OUTCOME_FAILED)
 			act->failed = true;
@@ -290,8 +313,12 @@ static bool was_kept(const struct pf_repair *repair, const struct pf_step *step)
 		return role_was_kept(repair, step->role);
 	case PF_STEP_UNIT_KNOB:
 	case PF_STEP_CONTROLLERS:
+	case PF_STEP_MAKE_UNIT:
+	case PF_STEP_BRING_BACK:
+	case PF_STEP_WIDEN:
 		return true;
 	case PF_STEP_MAKE_GROUP:
+	case PF_STEP_MAKE_BASE:
 		break;
 	}
 	return false;
@@ -343,7 +370,7 @@ static size_t repair_group(struct pf_acts *acts, const struct pf_repair *repair,
 
 		if (!counts(&repair->outcomes[i]))
 			continue;
-		if (settle(acts, step, &repair->outcomes[i]))
+		if (settle(acts, repair, i))
 			known = true;
 		else if (strange == SIZE_MAX && is_news(repair, i) && was_kept(repair, step))
 			strange = i;
@@ -371,6 +398,24 @@ void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_t
 		act->settled_ns = 0;
 		i++;
 	}
+}
+
+void pf_acts_made(struct pf_acts *acts, const struct pf_repair *repair)
+{
+	for (size_t i = 0; i < repair->count; i++) {
+		const struct pf_step *step = &repair->plan->steps[i];
+
+		if (step->kind != PF_STEP_MAKE_UNIT)
+			continue;
+		free(acts->made_unit);
+		acts->made_unit = strdup(step->group);
+	}
+}
+
+bool pf_acts_is_ours(const struct pf_acts *acts, const struct pf_act *act, const char *group)
+{
+	return act->kind == PF_ACT_MOVED && act->whole && act->by_manager &&
+	       same_text(acts->made_unit, group);
 }
 
 /* ---- acts that nothing came of ----------------------------------------------------------- */

@@ -42,6 +42,7 @@ struct pf_acts {
 	struct pf_act *items;
 	size_t count;
 	uint64_t lost; /* acts for which there was no room, not told yet */
+	char *made_unit; /* scope that we had made: the manager's move of the guest there is ours */
 };
 
 /* A thread that was where it belongs before: only such a one can drift without a known act. */
@@ -94,6 +95,12 @@ const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_
  */
 void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_tell_fn tell,
 		      void *ctx);
+
+/* Notes the scope that the plan had made, whatever came of it. */
+void pf_acts_made(struct pf_acts *acts, const struct pf_repair *repair);
+
+/* Whether @act is the service manager's move of the guest into that scope. @group: where to. */
+bool pf_acts_is_ours(const struct pf_acts *acts, const struct pf_act *act, const char *group);
 
 /**
  * pf_acts_expire - tells and forgets the acts whose time is over, but for libvirt's own and for

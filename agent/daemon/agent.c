@@ -49,6 +49,8 @@ static int open_apply(struct pf_agent *agent, struct pf_err *err)
 	if (r < 0)
 		return r;
 	agent->apply.unit_set = pf_unit_set;
+	agent->apply.unit_make = pf_unit_make;
+	agent->apply.unit_allowed = pf_unit_allowed;
 	agent->apply.unit_ctx = agent->bus;
 	return 0;
 }

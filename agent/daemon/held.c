@@ -117,8 +117,28 @@ static uint64_t act_when(const struct pf_held *held, size_t first, size_t end)
 	return when;
 }
 
+/* The act that brings a strayed process back, on which all that follows builds. */
+static bool find_bring_back(const struct pf_plan *plan, size_t *first, size_t *end)
+{
+	for (*first = 0; *first < plan->count; *first = *end) {
+		*end = act_end(plan, *first);
+		for (size_t i = *first; i < *end; i++)
+			if (plan->steps[i].kind == PF_STEP_BRING_BACK)
+				return true;
+	}
+	return false;
+}
+
+/* Who moved the process out is why the rest of the plan is there. */
 static bool by_strangers(const struct pf_held *held, size_t first, size_t end)
 {
+	size_t back, back_end;
+
+	if (find_bring_back(&held->plan, &back, &back_end)) {
+		while (held->plan.steps[back].kind != PF_STEP_BRING_BACK)
+			back++;
+		return pf_acts_by_stranger(&held->acts, &held->plan.steps[back]);
+	}
 	for (size_t i = first; i < end; i++)
 		if (!pf_acts_by_stranger(&held->acts, &held->plan.steps[i]))
 			return false;
@@ -136,11 +156,17 @@ static struct choice choose(struct pf_held *held, uint64_t now_usec)
 {
 	struct pf_plan *plan = &held->plan;
 	struct choice choice = {};
+	uint64_t back_when = 0;
+	size_t first, last;
 
+	if (find_bring_back(plan, &first, &last))
+		back_when = act_when(held, first, last);
 	for (size_t i = 0, end; i < plan->count; i = end) {
 		uint64_t when = act_when(held, i, end = act_end(plan, i));
-		bool put_off = when > now_usec;
+		bool put_off;
 
+		when = when > back_when ? when : back_when;
+		put_off = when > now_usec;
 		if (put_off)
 			choice.when = earlier(choice.when, when);
 		else if (!held->asked && !by_strangers(held, i, end))

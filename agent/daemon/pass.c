@@ -20,6 +20,7 @@ static int compare(const struct pf_pass *pass, const struct pf_guest *guest, str
 	if (r < 0)
 		return pf_fail(err, r, "guest '%s': work out its placement", guest->name);
 	r = pf_observe(pass->cgroup, &placement, &actual, err);
+	r = r ?: pf_observe_above(pass->cgroup, pass->words, &placement, &actual, err);
 	if (r < 0)
 		return r;
 	r = pf_diff(pass->host, &placement, &actual, plan, status);
@@ -41,6 +42,7 @@ int pf_pass_guest(const struct pf_pass *pass, const struct pf_guest *guest, stru
 	r = pf_guest_copy(&now, guest);
 	if (r < 0)
 		return pf_fail(err, r, "guest '%s': look at its process", guest->name);
+	now.brought_back = pass->brought_back;
 	r = pf_proc_fill(pass->root, &now, err);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;

@@ -9,6 +9,7 @@
 #include "agent/model/placement.h"
 #include "agent/model/plan.h"
 #include "agent/model/status.h"
+#include "agent/observe/above.h"
 #include "cgroup/cgroup.h"
 
 /* What a pass looks at. */
@@ -18,6 +19,8 @@ struct pf_pass {
 	const struct pf_guests *guests; /* as libvirt told them, without process facts */
 	struct pf_cgroup *cgroup;
 	int root; /* where /proc is */
+	const struct pf_unit_words *words; /* systemd's; NULL without it */
+	bool brought_back; /* the guest's groups were made anew by us: pf_ledger_brought_back() */
 	/* Told what the guest should look like and does; may be NULL. */
 	void (*seen)(const struct pf_placement *placement, const struct pf_actual *actual,
 		     void *ctx);

@@ -163,12 +163,15 @@ static bool take_news(struct pf_agent *agent, struct pf_libvirt_news *news)
 
 static void look_at(struct pf_agent *agent, struct pf_held *held, const struct pf_guest *guest)
 {
+	const struct pf_unit_words words = {pf_unit_allowed, agent->bus};
 	const struct pf_pass pass = {
 		.config = &agent->config,
 		.host = &agent->host,
 		.guests = &agent->guests,
 		.cgroup = agent->cgroup,
 		.root = agent->root,
+		.words = agent->bus ? &words : NULL,
+		.brought_back = pf_ledger_brought_back(agent->ledger, guest->uuid),
 		.seen = pf_watching_guest,
 		.ctx = agent,
 	};

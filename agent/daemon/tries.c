@@ -130,6 +130,8 @@ static char *name_of_step(const struct pf_step *step)
 		n = asprintf(&text, "the %s of %s (thread %d)",
 			     step->kind == PF_STEP_AFFINITY ? "affinity" : "group", role,
 			     (int)step->tid);
+	else if (step->pid)
+		n = asprintf(&text, "the place of process %d", (int)step->pid);
 	else
 		n = asprintf(&text, "%s/%s", step->group ?: "",
 			     step->knob ?: "cgroup.subtree_control");

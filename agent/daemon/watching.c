@@ -122,7 +122,8 @@ static void keep_act(struct pf_held *held, const struct pf_record *record, const
 		break;
 	}
 	*event = (struct pf_event){};
-	if (act.kind == PF_ACT_KNOB && (!act.knob || !act.group)) {
+	if ((act.kind == PF_ACT_KNOB && (!act.knob || !act.group)) ||
+	    pf_acts_is_ours(&held->acts, &act, group)) {
 		pf_event_clear(&act.event);
 		free(act.knob);
 		free(act.group);
@@ -458,6 +459,7 @@ void pf_watching_repaired(struct pf_agent *agent, struct pf_held *held,
 	pf_clocks_read(&clocks);
 	repair.sleep_ns = clocks.sleep_ns;
 	repair.wall_ahead_ns = clocks.wall_ahead_ns;
+	pf_acts_made(&held->acts, &repair);
 	pf_acts_repaired(&held->acts, &repair, tell, &teller);
 }
 

@@ -138,6 +138,8 @@ static struct pf_group *add_group(struct build *b, enum pf_group_level level, ch
 	}
 	group->level = level;
 	group->path = path;
+	/* what is gone of a stray's place is made anew, by an agent that died over it or by us */
+	group->ours = b->guest->strayed || b->guest->brought_back;
 	group->cpus = b->host->cpus_possible;
 	group->mems = b->host->nodes_online;
 	return group;
@@ -230,7 +232,7 @@ static int add_leaf(struct build *b, struct pf_role role)
 	if (!group)
 		return -ENOMEM;
 	group->role = role;
-	group->ours = role.kind == PF_ROLE_HELPER;
+	group->ours |= role.kind == PF_ROLE_HELPER;
 	group->cpus_rule = promise.rule;
 	if (promise.rule == PF_SET_EXACT)
 		group->cpus = promise.cpus;
@@ -347,6 +349,11 @@ static int identify(struct build *b)
 	b->out->name = strdup(guest->name);
 	b->out->base = guest->base ? strdup(guest->base) : NULL;
 	b->out->unit = guest->unit ? strdup(guest->unit) : NULL;
+	b->out->strayed = guest->strayed;
+	b->out->brought_back = guest->brought_back;
+	b->out->cgroup = guest->cgroup ? strdup(guest->cgroup) : NULL;
+	if (guest->cgroup && !b->out->cgroup)
+		return -ENOMEM;
 	if (!b->out->name || (guest->base && !b->out->base) || (guest->unit && !b->out->unit))
 		return -ENOMEM;
 	return pf_findings_copy(&b->out->findings, &guest->findings);

@@ -13,7 +13,8 @@
  * @plan: the steps, empty when all is held; owned by the caller
  * @status: desired beside actual for every thread and knob; owned by the caller
  *
- * Pure. Order within a plan: the scope and the base, then per leaf one act that makes it, sets
+ * Pure. Order within a plan: what stands above the guest in nobody's name; a process that strayed
+ * back to its place; the scope and the base, then per leaf one act that makes it, sets
  * memory nodes and CPUs, moves the threads that belong there and sets their affinity, since a
  * cpuset write may reset or keep a thread's mask depending on the kernel; then bandwidth and
  * weight, each an act of its own. A mode of observe does not change the plan: who applies it

@@ -7,6 +7,8 @@
 #include "agent/base/cleanup.h"
 #include "agent/diff/work.h"
 
+#define DEFAULT_WEIGHT 100
+
 /* One of the two knobs of a cpuset, so that CPUs and nodes are compared by the same code. */
 struct cpuset_knob {
 	const char *name;
@@ -118,15 +120,25 @@ static int find_unhonoured(struct pf_diff *diff, const struct pf_group *group,
 	pf_set_and(&want, knob->desired, online);
 	pf_set_andnot(&missing, &want, knob->parent);
 	pf_role_format(group->role, role);
-	if (!pf_set_empty(&missing))
+	if (!pf_set_empty(&missing)) {
+		pf_auto_free char *above =
+			pf_diff_above_words(diff, knob->desired == &group->cpus, &missing);
+
+		pf_set_format(&missing, missing_text, PF_SET_TEXT_MAX);
+		if (above)
+			return pf_findings_add(
+				&diff->status->findings, PF_FINDING_IMPOSSIBLE,
+				"%s was promised %s %s, which is outside what %s", role, knob->noun,
+				missing_text, above);
 		return pf_findings_add(
 			&diff->status->findings, PF_FINDING_IMPOSSIBLE,
 			"%s was promised %s %s, which is outside what %s allows (%s)", role,
-			knob->noun, pf_set_format(&missing, missing_text, PF_SET_TEXT_MAX),
-			diff->placement->base,
+			knob->noun, missing_text, diff->placement->base,
 			pf_set_format(knob->parent, parent_text, PF_SET_TEXT_MAX));
+	}
 	expected(knob, &want);
-	if (!pf_set_equal(knob->request, knob->desired) || pf_set_equal(knob->effective, &want))
+	if (diff->widens || !pf_set_equal(knob->request, knob->desired) ||
+	    pf_set_equal(knob->effective, &want))
 		return 0;
 	return pf_findings_add(&diff->status->findings, PF_FINDING_IMPOSSIBLE,
 			       "%s: %s of %s asks for %s, and the kernel gives %s", role,
@@ -135,13 +147,14 @@ static int find_unhonoured(struct pf_diff *diff, const struct pf_group *group,
 			       pf_set_format(knob->effective, got_text, PF_SET_TEXT_MAX));
 }
 
-static enum pf_state knob_state(bool write, const struct cpuset_knob *knob)
+static enum pf_state knob_state(const struct pf_diff *diff, bool write,
+				const struct cpuset_knob *knob)
 {
 	struct pf_set want;
 
-	if (write)
-		return PF_STATE_DRIFTING;
 	expected(knob, &want);
+	if (write || (diff->widens && !pf_set_equal(knob->effective, &want)))
+		return PF_STATE_DRIFTING;
 	if (knob->rule == PF_SET_EXACT &&
 	    (!pf_set_equal(knob->effective, &want) || !pf_set_intersects(&want, knob->desired)))
 		return PF_STATE_IMPOSSIBLE;
@@ -170,7 +183,7 @@ static int diff_knob(struct pf_diff *diff, size_t i, const struct cpuset_knob *k
 	if (knob->rule == PF_SET_INHERIT)
 		pf_set_format(knob->parent, desired, PF_SET_TEXT_MAX);
 	return r ?: pf_diff_report(diff, group, knob->name, desired, actual,
-				   knob_state(write, knob));
+				   knob_state(diff, write, knob));
 }
 
 int pf_diff_leaf_cpuset(struct pf_diff *diff, size_t group)
@@ -181,18 +194,32 @@ int pf_diff_leaf_cpuset(struct pf_diff *diff, size_t group)
 	return r ?: diff_knob(diff, group, &cpus, &diff->host->cpus_online);
 }
 
+/* A group that the plan makes will have the kernel's defaults. */
+static struct pf_cpu_max max_of(const struct pf_group_actual *actual)
+{
+	const struct pf_cpu_max fresh = {.quota_usec = PF_QUOTA_MAX, .period_usec = 100000};
+
+	return actual->exists ? actual->max : fresh;
+}
+
+static unsigned int weight_of(const struct pf_group_actual *actual)
+{
+	return actual->exists ? actual->weight : DEFAULT_WEIGHT;
+}
+
 static int diff_max(struct pf_diff *diff, size_t i, bool renew)
 {
 	const struct pf_group *group = &diff->placement->groups[i];
 	const struct pf_group_actual *actual = &diff->actual->groups[i];
+	struct pf_cpu_max now = max_of(actual);
 	char desired_text[PF_CPU_MAX_TEXT], actual_text[PF_CPU_MAX_TEXT];
-	bool same = !renew && pf_cpu_max_satisfied(group->max, actual->max);
+	bool same = !renew && pf_cpu_max_satisfied(group->max, now);
 	int r = 0;
 
 	if (!group->hold_max)
 		return 0;
 	pf_cpu_max_format(group->max, desired_text);
-	pf_cpu_max_format(actual->max, actual_text);
+	pf_cpu_max_format(now, actual_text);
 	if (!same) {
 		diff->act++;
 		r = pf_diff_knob_step(diff, group, "cpu.max", desired_text, actual_text);
@@ -206,13 +233,14 @@ static int diff_weight(struct pf_diff *diff, size_t i, bool renew)
 	const struct pf_group *group = &diff->placement->groups[i];
 	const struct pf_group_actual *actual = &diff->actual->groups[i];
 	char desired_text[16], actual_text[16];
-	bool same = !renew && group->weight == actual->weight;
+	unsigned int now = weight_of(actual);
+	bool same = !renew && group->weight == now;
 	int r = 0;
 
 	if (!group->hold_weight)
 		return 0;
 	snprintf(desired_text, sizeof(desired_text), "%u", group->weight);
-	snprintf(actual_text, sizeof(actual_text), "%u", actual->weight);
+	snprintf(actual_text, sizeof(actual_text), "%u", now);
 	if (!same) {
 		diff->act++;
 		r = pf_diff_knob_step(diff, group, "cpu.weight", desired_text, actual_text);
@@ -228,7 +256,7 @@ static bool renewed(const struct pf_diff *diff, size_t i)
 
 	return group->level == PF_GROUP_LEAF && diff->actual->groups[i].exists &&
 	       (diff->renew_cpu || !diff->actual->groups[i].has_cpu) &&
-	       (group->max.quota_usec != PF_QUOTA_MAX || group->weight != 100);
+	       (group->max.quota_usec != PF_QUOTA_MAX || group->weight != DEFAULT_WEIGHT);
 }
 
 int pf_diff_group_cpu(struct pf_diff *diff, size_t group)
@@ -248,19 +276,18 @@ int pf_diff_group_cpu(struct pf_diff *diff, size_t group)
 /* The base's own cpuset, which is measured against its parent, the unit. */
 static int diff_base_cpuset(struct pf_diff *diff, size_t base)
 {
-	const struct pf_group_actual *unit = &diff->actual->groups[base - 1];
 	struct cpuset_knob cpus = cpus_knob(diff, base), mems = mems_knob(diff, base);
 	int r;
 
-	cpus.parent = &unit->cpus_effective;
-	mems.parent = &unit->mems_effective;
+	cpus.parent = &diff->above_cpus;
+	mems.parent = &diff->above_mems;
 	if (must_write(diff, base, &mems) || must_write(diff, base, &cpus))
 		diff->act++;
 	r = diff_knob(diff, base, &mems, &diff->host->nodes_with_memory);
 	if (!r)
 		r = diff_knob(diff, base, &cpus, &diff->host->cpus_online);
-	diff->base_cpus = unit->cpus_effective;
-	diff->base_mems = unit->mems_effective;
+	diff->base_cpus = diff->above_cpus;
+	diff->base_mems = diff->above_mems;
 	return r;
 }
 
@@ -289,6 +316,14 @@ int pf_diff_base(struct pf_diff *diff)
 
 	diff->base_cpus = diff->actual->base_cpus_effective;
 	diff->base_mems = diff->actual->base_mems_effective;
+	if (diff->placement->groups[0].level == PF_GROUP_UNIT) {
+		diff->above_cpus = diff->actual->groups[0].cpus_effective;
+		diff->above_mems = diff->actual->groups[0].mems_effective;
+	}
+	r = pf_diff_above(diff);
+	r = r ?: pf_diff_stray(diff);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < diff->placement->group_count; i++) {
 		const struct pf_group *group = &diff->placement->groups[i];
 

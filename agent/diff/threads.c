@@ -48,9 +48,10 @@ static bool misplaced(const struct pf_diff *diff, size_t i)
 	       strcmp(actual->cgroup, diff->placement->groups[thread->group].path) != 0;
 }
 
+/* Where the whole process has strayed, it is brought back before its threads are placed. */
 static bool strayed(const struct pf_diff *diff, size_t i)
 {
-	return misplaced(diff, i) &&
+	return !diff->placement->strayed && misplaced(diff, i) &&
 	       !below(diff->actual->threads[i].cgroup, diff->placement->base);
 }
 

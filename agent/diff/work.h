@@ -13,6 +13,10 @@ struct pf_diff {
 	unsigned int act;
 	bool renew_cpuset; /* the base's controllers are enabled anew: all leaf values are gone */
 	bool renew_cpu;
+	bool widens; /* a unit above is widened: what the groups are given now is not what counts */
+	/* What the base's parent gives once the plan is done: the scope, with systemd. */
+	struct pf_set above_cpus;
+	struct pf_set above_mems;
 	/* What the leaves' parent gives once the plan is done. */
 	struct pf_set base_cpus;
 	struct pf_set base_mems;
@@ -34,6 +38,19 @@ bool pf_diff_cpus_change(const struct pf_diff *diff, size_t group);
 
 /* What cpuset.cpus.effective of that leaf will be once the plan is done. */
 void pf_diff_expected_cpus(const struct pf_diff *diff, size_t group, struct pf_set *out);
+
+/* above.c */
+int pf_diff_above(struct pf_diff *diff);
+
+/*
+ * Which group above the base keeps @missing (CPUs or nodes) from the guest, and on whose word:
+ * "machine.slice allows (AllowedCPUs=2-4, by systemd's word)". Return: malloc'ed; NULL when no
+ * group above does, or out of memory.
+ */
+char *pf_diff_above_words(const struct pf_diff *diff, bool cpus, const struct pf_set *missing);
+
+/* stray.c */
+int pf_diff_stray(struct pf_diff *diff);
 
 /* groups.c */
 int pf_diff_base(struct pf_diff *diff);

@@ -34,6 +34,23 @@ struct pf_thread_actual {
 	int on_cpu; /* field 39 of /proc/TID/stat; -1 when not known */
 };
 
+/*
+ * A group above the guest's base, and systemd's word on it. Read only while a promised CPU or node
+ * is missing from what the base is given.
+ */
+struct pf_above {
+	char *path;
+	char *unit;	 /* as systemd names it; NULL: no unit's group */
+	bool partition;	 /* cpuset.cpus.partition is not "member" */
+	struct pf_set cpus; /* the request */
+	struct pf_set cpus_effective;
+	struct pf_set mems;
+	struct pf_set mems_effective;
+	bool word_known;	 /* systemd was asked about it and has answered */
+	struct pf_set cpus_word; /* AllowedCPUs=, empty when it has none */
+	struct pf_set mems_word; /* AllowedMemoryNodes= */
+};
+
 struct pf_actual {
 	struct pf_group_actual *groups;
 	size_t group_count;
@@ -45,6 +62,11 @@ struct pf_actual {
 	struct pf_set base_mems_effective;
 	bool base_enables_cpuset; /* its cgroup.subtree_control */
 	bool base_enables_cpu;
+	/* Beside them, controllers that libvirt enables below a scope; asked of the root, for strays. */
+	bool offers_io;
+	bool offers_memory;
+	struct pf_above *above; /* from the base's parent up; the root is not among them */
+	size_t above_count;
 };
 
 void pf_actual_clear(struct pf_actual *actual);

@@ -44,6 +44,8 @@ void pf_guest_clear(struct pf_guest *guest)
 	pf_promise_clear(&guest->promise);
 	pf_findings_clear(&guest->findings);
 	free(guest->name);
+	free(guest->partition);
+	free(guest->cgroup);
 	free(guest->base);
 	free(guest->unit);
 	free(guest->unit_path);
@@ -82,7 +84,8 @@ static int copy_owned(struct pf_guest *to, const struct pf_guest *from)
 {
 	const struct pf_promise *promise = &from->promise;
 
-	if (copy_text(&to->name, from->name) || copy_text(&to->base, from->base) ||
+	if (copy_text(&to->name, from->name) || copy_text(&to->partition, from->partition) ||
+	    copy_text(&to->cgroup, from->cgroup) || copy_text(&to->base, from->base) ||
 	    copy_text(&to->unit, from->unit) || copy_text(&to->unit_path, from->unit_path))
 		return -ENOMEM;
 	if (copy_array((void **)&to->promise.vcpus, promise->vcpus, promise->vcpu_count,
@@ -102,7 +105,7 @@ int pf_guest_copy(struct pf_guest *to, const struct pf_guest *from)
 	int r;
 
 	*to = *from;
-	to->name = to->base = to->unit = to->unit_path = NULL;
+	to->name = to->partition = to->cgroup = to->base = to->unit = to->unit_path = NULL;
 	to->promise.vcpus = NULL;
 	to->promise.iothreads = NULL;
 	to->promise.cells = NULL;

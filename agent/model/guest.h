@@ -120,11 +120,23 @@ struct pf_guest {
 	char *name;
 	enum pf_guest_source source;
 	pid_t pid;
+	int id; /* libvirt's number of this run; 0: none */
+	/*
+	 * <resource><partition> as libvirt has it for a running guest: below it, it made the guest a
+	 * group of its own. NULL: it made none.
+	 */
+	char *partition;
+	bool brought_back; /* that group was made anew by us, or is being made */
 	struct pf_promise promise;
 	/* What is wrong with the promise itself: malformed or unknown metadata, say. */
 	struct pf_findings findings;
 
-	/* Facts of the process; source/proc.c fills them. */
+	/*
+	 * Facts of the process; source/proc.c fills them. Of a guest that has strayed, base, unit and
+	 * unit_path are those that libvirt gave it, and may be gone.
+	 */
+	char *cgroup; /* where its main thread is */
+	bool strayed; /* the whole process is outside the group that libvirt made for it */
 	char *base;   /* cgroup that holds the leaves, from the cgroup root: "/machine.slice/..." */
 	char *unit;   /* systemd unit above or at base, as systemd names it; NULL without one */
 	char *unit_path; /* that unit's cgroup; NULL without one */

@@ -61,6 +61,7 @@ void pf_placement_clear(struct pf_placement *placement)
 	free(placement->name);
 	free(placement->base);
 	free(placement->unit);
+	free(placement->cgroup);
 	pf_findings_clear(&placement->findings);
 	*placement = (struct pf_placement){};
 }

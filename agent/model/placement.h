@@ -79,6 +79,9 @@ struct pf_placement {
 	enum pf_isolation isolation;
 	char *base;
 	char *unit;
+	bool strayed; /* the whole process is elsewhere: it belongs below base */
+	char *cgroup; /* where it is */
+	bool brought_back; /* base was made anew by us */
 	struct pf_group *groups; /* unit and base first, then leaves */
 	size_t group_count;
 	struct pf_thread_placement *threads; /* ascending by tid */

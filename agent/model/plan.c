@@ -9,7 +9,9 @@
 #include "agent/base/cleanup.h"
 
 static const char *const kinds[] = {"make-group", "controllers", "knob",
-				    "unit-knob",  "attach",	 "affinity"};
+				    "unit-knob",  "attach",	 "affinity",
+				    "make-unit",  "make-base",	 "bring-back",
+				    "widen"};
 
 const char *pf_step_kind_name(enum pf_step_kind kind)
 {
@@ -75,6 +77,20 @@ char *pf_step_describe(const struct pf_step *step)
 	case PF_STEP_AFFINITY:
 		n = describe_affinity(step, &text);
 		break;
+	case PF_STEP_MAKE_UNIT:
+		n = asprintf(&text, "have systemd make %s with process %d in it (was in %s)",
+			     step->group, (int)step->pid, step->was ?: "an unknown group");
+		break;
+	case PF_STEP_MAKE_BASE:
+		n = asprintf(&text, "make group %s", step->group);
+		break;
+	case PF_STEP_BRING_BACK:
+		n = asprintf(&text, "move process %d back to %s (was in %s)", (int)step->pid,
+			     step->group, step->was ?: "an unknown group");
+		break;
+	case PF_STEP_WIDEN:
+		n = describe_write(step, ", for which systemd has no word", &text);
+		break;
 	}
 	return n < 0 ? NULL : text;
 }
@@ -107,7 +123,13 @@ char *pf_step_reason(const struct pf_step *step)
 
 	switch (step->kind) {
 	case PF_STEP_MAKE_GROUP:
+	case PF_STEP_MAKE_BASE:
 		n = asprintf(&text, "there is no group %s", step->group);
+		break;
+	case PF_STEP_MAKE_UNIT:
+	case PF_STEP_BRING_BACK:
+		n = asprintf(&text, "process %d was moved to %s, belongs in %s", (int)step->pid,
+			     step->was ?: "an unknown group", step->group);
 		break;
 	case PF_STEP_CONTROLLERS:
 		n = asprintf(&text, "controllers are not enabled below %s: %s", step->group,
@@ -115,6 +137,7 @@ char *pf_step_reason(const struct pf_step *step)
 		break;
 	case PF_STEP_KNOB:
 	case PF_STEP_UNIT_KNOB:
+	case PF_STEP_WIDEN:
 		n = asprintf(&text, "%s of %s is %s, promised %s", step->knob,
 			     last_part(step->group), step->was && *step->was ? step->was : "empty",
 			     step->value);
@@ -129,6 +152,14 @@ char *pf_step_reason(const struct pf_step *step)
 		break;
 	}
 	return n < 0 ? NULL : text;
+}
+
+bool pf_plan_brings_back(const struct pf_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->steps[i].kind == PF_STEP_BRING_BACK)
+			return true;
+	return false;
 }
 
 void pf_step_clear(struct pf_step *step)

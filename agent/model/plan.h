@@ -22,6 +22,10 @@ enum pf_step_kind {
 	PF_STEP_UNIT_KNOB,    /* the same for a systemd unit, through its D-Bus API */
 	PF_STEP_ATTACH,	      /* tid into group's cgroup.threads */
 	PF_STEP_AFFINITY,     /* sched_setaffinity(tid, cpus), when it is not that already */
+	PF_STEP_MAKE_UNIT,    /* the guest's scope anew, by systemd, with the process in it */
+	PF_STEP_MAKE_BASE,    /* mkdir group: it will hold the process and its leaves */
+	PF_STEP_BRING_BACK,   /* the whole process into group's cgroup.procs */
+	PF_STEP_WIDEN,	      /* knob of a systemd unit above the guest, that nobody stands for */
 };
 
 struct pf_step {
@@ -32,6 +36,7 @@ struct pf_step {
 	char *value;
 	char *was; /* what stands there now; NULL when not known */
 	char *unit; /* unit steps */
+	pid_t pid;  /* the process, of a step that moves all of it */
 	pid_t tid;
 	uint64_t start_ticks; /* the thread that is meant, should its tid be used again */
 	struct pf_role role;  /* whose leaf or thread it is; emulator for guest-level groups */
@@ -55,6 +60,9 @@ char *pf_step_describe(const struct pf_step *step);
 
 /* What is off, of which the step is the remedy: "cpuset.cpus of vcpu0 is 3, promised 8". As above. */
 char *pf_step_reason(const struct pf_step *step);
+
+/* Whether it moves the whole process back to where it belongs. */
+bool pf_plan_brings_back(const struct pf_plan *plan);
 
 void pf_step_clear(struct pf_step *step);
 void pf_plan_clear(struct pf_plan *plan);

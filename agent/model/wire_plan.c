@@ -34,6 +34,8 @@ static int set_step_texts(json_t *object, const struct pf_step *step)
 	    set_known(object, "value", step->value) < 0 ||
 	    set_known(object, "was", step->was) < 0 || set_known(object, "unit", step->unit) < 0)
 		return -1;
+	if (step->pid > 0 && json_object_set_new(object, "pid", json_integer(step->pid)) < 0)
+		return -1;
 	if (step->tid > 0 && json_object_set_new(object, "tid", json_integer(step->tid)) < 0)
 		return -1;
 	if (json_object_set_new(object, "role", pf_json_make_role(step->role)) < 0)
@@ -76,7 +78,8 @@ int pf_wire_encode_plans(const struct pf_plan *plans, size_t count, char **out)
 /* What pf_step_describe() prints must be there. */
 static int check_step(const struct pf_step *step, struct pf_err *err)
 {
-	bool knob = step->kind == PF_STEP_KNOB || step->kind == PF_STEP_UNIT_KNOB;
+	bool knob = step->kind == PF_STEP_KNOB || step->kind == PF_STEP_UNIT_KNOB ||
+		    step->kind == PF_STEP_WIDEN;
 
 	if (!step->group && step->kind != PF_STEP_AFFINITY)
 		return pf_json_wrong(err, "group", "a string");
@@ -103,6 +106,8 @@ static int read_step(const json_t *json, struct pf_step *step, struct pf_err *er
 	r = r ?: pf_json_copy_optional(json, "was", &step->was, err);
 	r = r ?: pf_json_copy_optional(json, "unit", &step->unit, err);
 	r = r ?: pf_json_get_role(json, &step->role, err);
+	if (json_object_get(json, "pid"))
+		r = r ?: pf_json_get_pid(json, "pid", &step->pid, err);
 	if (json_object_get(json, "tid"))
 		r = r ?: pf_json_get_pid(json, "tid", &step->tid, err);
 	if (step->kind == PF_STEP_AFFINITY)

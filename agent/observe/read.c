@@ -57,6 +57,15 @@ static int read_effective(struct pf_cgroup *cg, const char *group, const char *f
 	return r == 1 ? pf_fail(err, ENOENT, "read %s of the root cgroup", file) : r;
 }
 
+/* What a group with a cpuset of its own is given. Return: 0; 1 when it has just gone; -errno. */
+static int read_given(struct pf_cgroup *cg, const char *group, struct pf_group_actual *out,
+		      struct pf_err *err)
+{
+	int r = read_set(cg, group, "cpuset.cpus.effective", &out->cpus_effective, err);
+
+	return r ?: read_set(cg, group, "cpuset.mems.effective", &out->mems_effective, err);
+}
+
 static int read_cpuset(struct pf_cgroup *cg, const char *group, struct pf_group_actual *out,
 		       struct pf_err *err)
 {
@@ -67,6 +76,8 @@ static int read_cpuset(struct pf_cgroup *cg, const char *group, struct pf_group_
 		r = read_set(cg, group, "cpuset.mems", &out->mems, err);
 	if (r < 0)
 		return r;
+	if (out->has_cpuset)
+		return read_given(cg, group, out, err);
 	r = read_effective(cg, group, "cpuset.cpus.effective", &out->cpus_effective, err);
 	return r ?: read_effective(cg, group, "cpuset.mems.effective", &out->mems_effective, err);
 }
@@ -130,17 +141,22 @@ static int read_cpu(struct pf_cgroup *cg, const struct pf_group *group, struct p
 	return r < 0 ? r : 0;
 }
 
-static int read_group(struct pf_cgroup *cg, const struct pf_group *group,
+/* Of a scope or base that is gone: what it would be given if it were made now. */
+static int read_prospect(struct pf_cgroup *cg, const char *group, struct pf_group_actual *out,
+			 struct pf_err *err)
+{
+	int r = read_effective(cg, group, "cpuset.cpus.effective", &out->cpus_effective, err);
+
+	return r ?: read_effective(cg, group, "cpuset.mems.effective", &out->mems_effective, err);
+}
+
+/* Return: 0; 1 when some file was not there; -errno. */
+static int read_files(struct pf_cgroup *cg, const struct pf_group *group,
 		      struct pf_group_actual *out, struct pf_err *err)
 {
 	pf_auto_free char *type = NULL;
-	int r = cg->ops->id(cg, group->path, &out->cgid, err);
+	int r;
 
-	if (is_missing(r))
-		return 0;
-	if (r < 0)
-		return r;
-	out->exists = true;
 	if (group->level == PF_GROUP_LEAF) {
 		r = read_file(cg, group->path, "cgroup.type", &type, err);
 		if (r < 0)
@@ -148,7 +164,33 @@ static int read_group(struct pf_cgroup *cg, const struct pf_group *group,
 		out->threaded = type && strcmp(type, "threaded") == 0;
 	}
 	r = read_cpuset(cg, group->path, out, err);
-	return r ?: read_cpu(cg, group, out, err);
+	r = r ?: read_cpu(cg, group, out, err);
+	return r ?: !out->has_cpuset || !out->has_cpu;
+}
+
+/*
+ * A group that goes while it is read, as a scope does that was emptied, is one that was not there:
+ * half of its files would be taken for drift.
+ */
+static int read_group(struct pf_cgroup *cg, const struct pf_group *group,
+		      struct pf_group_actual *out, struct pf_err *err)
+{
+	uint64_t cgid = 0;
+	int r = cg->ops->id(cg, group->path, &out->cgid, err);
+
+	if (!r) {
+		out->exists = true;
+		r = read_files(cg, group, out, err);
+		if (r <= 0)
+			return r;
+		r = cg->ops->id(cg, group->path, &cgid, err);
+		if (!r && cgid == out->cgid)
+			return 0;
+	}
+	if (r < 0 && !is_missing(r))
+		return r;
+	*out = (struct pf_group_actual){};
+	return group->level == PF_GROUP_LEAF ? 0 : read_prospect(cg, group->path, out, err);
 }
 
 static int read_thread(struct pf_cgroup *cg, const struct pf_thread_placement *thread,
@@ -182,15 +224,28 @@ static int read_base(struct pf_cgroup *cg, const char *base, struct pf_actual *o
 	if (!base)
 		return 0;
 	r = read_file(cg, base, "cgroup.subtree_control", &enabled, err);
-	if (r)
-		return r < 0 ? r : 0;
-	out->base_exists = true;
-	out->base_enables_cpuset = has_word(enabled, "cpuset");
-	out->base_enables_cpu = has_word(enabled, "cpu");
+	if (r < 0)
+		return r;
+	out->base_exists = r == 0;
+	out->base_enables_cpuset = enabled && has_word(enabled, "cpuset");
+	out->base_enables_cpu = enabled && has_word(enabled, "cpu");
 	r = read_effective(cg, base, "cpuset.cpus.effective", &out->base_cpus_effective, err);
 	return r
 		       ?: read_effective(cg, base, "cpuset.mems.effective",
 					 &out->base_mems_effective, err);
+}
+
+/* What a scope that is made anew will be offered: systemd delegates all that the root has. */
+static int read_offers(struct pf_cgroup *cg, struct pf_actual *out, struct pf_err *err)
+{
+	pf_auto_free char *offers = NULL;
+	int r = read_file(cg, "/", "cgroup.controllers", &offers, err);
+
+	if (r < 0)
+		return r;
+	out->offers_io = offers && has_word(offers, "io");
+	out->offers_memory = offers && has_word(offers, "memory");
+	return 0;
 }
 
 static int allocate(const struct pf_placement *placement, struct pf_actual *out)
@@ -222,6 +277,8 @@ int pf_observe(struct pf_cgroup *cg, const struct pf_placement *placement, struc
 	if (allocate(placement, &actual) < 0)
 		return pf_fail(err, ENOMEM, "observe guest '%.200s'", placement->name ?: "");
 	r = read_base(cg, placement->base, &actual, err);
+	if (!r && (placement->strayed || placement->brought_back))
+		r = read_offers(cg, &actual, err);
 	for (size_t i = 0; !r && i < placement->group_count; i++)
 		r = read_group(cg, &placement->groups[i], &actual.groups[i], err);
 	for (size_t i = 0; !r && i < placement->thread_count; i++)

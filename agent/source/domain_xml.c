@@ -2,6 +2,7 @@
 #include "agent/source/domain_xml.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,26 @@ static int take_identity(struct pf_domain *p, const xmlNode *domain, struct pf_e
 	return 0;
 }
 
+/* ---- where libvirt put it ----------------------------------------------------------------- */
+
+/* <domain id> and <resource><partition>, which libvirt adds to a guest that it made a group for. */
+static void take_place(struct pf_domain *p, const xmlNode *domain)
+{
+	const xmlNode *node = pf_xml_child(pf_xml_child(domain, "resource"), "partition");
+	auto_text *partition = node ? xmlNodeGetContent(node) : NULL;
+	auto_text *id = pf_xml_attribute(domain, "id");
+	char *end = NULL;
+	long number = id ? strtol((const char *)id, &end, 10) : 0;
+
+	if (id && !*end && number > 0 && number <= INT_MAX)
+		p->guest->id = (int)number;
+	if (!partition || *partition != '/')
+		return;
+	p->guest->partition = strdup((const char *)partition);
+	if (!p->guest->partition)
+		p->failed = -ENOMEM;
+}
+
 /* ---- the whole -------------------------------------------------------------------------- */
 
 static int take_domain(struct pf_domain *p, const xmlNode *domain, struct pf_err *err)
@@ -97,6 +118,7 @@ static int take_domain(struct pf_domain *p, const xmlNode *domain, struct pf_err
 
 	if (r < 0)
 		return r;
+	take_place(p, domain);
 	pf_domain_take_cpus(p, domain);
 	pf_domain_take_numa(p, domain);
 	pf_domain_take_policy(p, domain);

@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/file.h"
 #include "agent/source/domain_xml.h"
+#include "agent/source/home.h"
 
 #define PROC_PATH_MAX 64
 
@@ -236,29 +238,110 @@ static int set_unit(struct pf_guest *guest, const char *path)
 	return 0;
 }
 
+/*
+ * Whether libvirt has machined make its scopes: systemd is PID 1 (sd_booted(3)), and machined can
+ * be started, which is what libvirt's virSystemdHasMachined() asks the bus.
+ */
+static bool has_machined(int root)
+{
+	static const char service[] =
+		"usr/share/dbus-1/system-services/org.freedesktop.machine1.service";
+
+	return faccessat(root, "run/systemd/system", F_OK, 0) == 0 &&
+	       faccessat(root, service, F_OK, 0) == 0;
+}
+
+static bool is_within(const char *path, const char *above)
+{
+	size_t len = strlen(above);
+
+	return strncmp(path, above, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+/*
+ * A main thread in the guest's own scope but in no leaf is left there: with cgroup_controllers=[]
+ * that is libvirt's will. Unless it is us who are about to bring it back.
+ */
+static bool is_astray(const struct pf_guest *guest, const struct pf_home *home)
+{
+	if (strcmp(guest->cgroup, home->base) == 0)
+		return false;
+	return guest->brought_back || !is_within(guest->cgroup, home->unit_path ?: home->base);
+}
+
+/* Gives the guest the place that libvirt made for it, though it is not there, or in no leaf of it. */
+static int take_home(struct pf_guest *guest, struct pf_home *home)
+{
+	bool astray = is_astray(guest, home);
+
+	if (!astray && strcmp(guest->cgroup, home->base) != 0)
+		return 0;
+	guest->base = pf_take_ptr(home->base);
+	guest->unit = pf_take_ptr(home->unit);
+	guest->unit_path = pf_take_ptr(home->unit_path);
+	guest->strayed = astray;
+	if (!astray)
+		return 0;
+	return pf_findings_add(&guest->findings, PF_FINDING_NOTE,
+			       "process %d is in cgroup %.300s: somebody moved it out of %.300s, "
+			       "where libvirt put it",
+			       guest->pid, guest->cgroup, guest->base);
+}
+
+static int find_home(int root, struct pf_guest *guest)
+{
+	PF_CLEANUP(pf_home_clear) struct pf_home home = {};
+	int r = pf_home_find(guest, has_machined(root), &home);
+
+	return r == 1 ? take_home(guest, &home) : r;
+}
+
+static int find_place(int root, struct pf_guest *guest)
+{
+	int r = pf_home_owns(guest, guest->cgroup) ? set_base(guest, guest->cgroup) : 0;
+
+	if (r == 0 && guest->base)
+		r = set_unit(guest, guest->base);
+	else if (r == 0)
+		r = find_home(root, guest);
+	if (r < 0 || guest->base)
+		return r;
+	r = set_unit(guest, guest->cgroup);
+	return r ?: pf_findings_add(
+			    &guest->findings, PF_FINDING_IMPOSSIBLE,
+			    "process %d is in cgroup %.300s, not in a leaf that libvirt made: somebody "
+			    "moved it there, or libvirt runs with cgroup_controllers=[]; no thread of "
+			    "the guest can be held",
+			    guest->pid, guest->cgroup);
+}
+
+static int note_remade(struct pf_guest *guest)
+{
+	if (!guest->brought_back || guest->strayed)
+		return 0;
+	return pf_findings_add(&guest->findings, PF_FINDING_NOTE,
+			       "the process had been moved out and libvirt's groups of it were gone: "
+			       "they were made anew, but the memory and I/O limits and the list of "
+			       "devices that libvirt had set there are gone until the guest is started "
+			       "again");
+}
+
 static int fill_place(int root, struct pf_guest *guest, struct pf_err *err)
 {
-	pf_auto_free char *path = NULL;
 	char file[PROC_PATH_MAX];
 	int r;
 
+	free(pf_take_ptr(guest->cgroup));
 	free(pf_take_ptr(guest->base));
 	free(pf_take_ptr(guest->unit));
 	free(pf_take_ptr(guest->unit_path));
+	guest->strayed = false;
 	snprintf(file, sizeof(file), "proc/%d/cgroup", guest->pid);
-	r = read_cgroup(root, file, &path, err);
+	r = read_cgroup(root, file, &guest->cgroup, err);
 	if (r < 0)
 		return is_gone(r) ? fail_gone(guest, err) : r;
-	r = set_base(guest, path);
-	if (r == 0)
-		r = set_unit(guest, guest->base ?: path);
-	if (r == 0 && !guest->base)
-		r = pf_findings_add(
-			&guest->findings, PF_FINDING_IMPOSSIBLE,
-			"process %d is in cgroup %.300s, not in a leaf that libvirt made: somebody moved "
-			"it there, or libvirt runs with cgroup_controllers=[]; no thread of the guest "
-			"can be held",
-			guest->pid, path);
+	r = find_place(root, guest);
+	r = r ?: note_remade(guest);
 	return r < 0 ? pf_fail(err, r, "find the cgroup of process %d", guest->pid) : 0;
 }
 

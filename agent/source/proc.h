@@ -11,12 +11,16 @@
 /**
  * pf_proc_fill - fills threads, base, unit, unit_path and the thread ids that are still unknown
  * @root: root fd (pf_root_open()) below which /proc is read
- * @guest: pid and promise are given, and the vCPUs' thread ids where libvirt's record told them
+ * @guest: pid and promise are given, and the vCPUs' thread ids where libvirt's record told them;
+ *	also id, partition and brought_back
  *
  * Meant for a fresh copy of the guest that the source posted, once a pass: findings are added.
  *
- * base is the parent of the leaf (emulator, vcpuN, iothreadN, helper) that the main thread is in.
- * It stays NULL, with a PF_FINDING_IMPOSSIBLE, when the main thread is in no such leaf.
+ * base is the parent of the leaf (emulator, vcpuN, iothreadN, helper) that the main thread is in,
+ * when libvirt named it after this guest's number. A process that is anywhere else has strayed where
+ * libvirt has told that it made a group for it (pf_home_find()): base, unit and unit_path are then
+ * those of that group, whether it still exists or not. Otherwise, as for cgroup_controllers=[],
+ * base stays NULL, with a PF_FINDING_IMPOSSIBLE.
  *
  * Thread ids: libvirt's record counts. Where it tells none at all, the names that QEMU gives its
  * threads do ("CPU 0/KVM"); iothreads are always found by name ("IO iothread1"), because libvirt

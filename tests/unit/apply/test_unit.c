@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -61,12 +62,41 @@ static void nonsense_is_refused(void **state)
 			fail_msg("'%s' was taken", bad[i]);
 }
 
+static void a_scopes_name_tells_the_machines(void **state)
+{
+	static const char *const bad[] = {"", "machine-.scope", "web.scope", "machine-web.slice"};
+	char *name = NULL;
+
+	(void)state;
+	assert_int_equal(pf_unit_machine_name("machine-qemu\\x2d1\\x2dab.c\\x2dd.scope", &name), 0);
+	assert_string_equal(name, "qemu-1-ab.c-d");
+	free(name);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(pf_unit_machine_name(bad[i], &name), -EINVAL);
+}
+
+static void a_mask_is_read_from_its_lowest_bit(void **state)
+{
+	static const uint8_t bytes[] = {0x0c, 0, 0x81};
+	struct pf_set set = {};
+	char text[64];
+
+	(void)state;
+	pf_set_add(&set, 5);
+	pf_unit_mask(bytes, sizeof(bytes), &set);
+	assert_string_equal(pf_set_format(&set, text, sizeof(text)), "2-3,16,23");
+	pf_unit_mask(NULL, 0, &set);
+	assert_true(pf_set_empty(&set));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_quota_survives_the_way_through_systemd),
 		cmocka_unit_test(no_limit_is_infinity),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(a_scopes_name_tells_the_machines),
+		cmocka_unit_test(a_mask_is_read_from_its_lowest_bit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

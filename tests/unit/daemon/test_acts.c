@@ -320,6 +320,66 @@ static void a_floating_threads_stays_are_summed_up(void **state)
 	pf_aways_clear(&aways);
 }
 
+static void add_move(struct pf_acts *acts, pid_t tid)
+{
+	struct pf_act act = act_of(PF_ACT_MOVED, PF_EVENT_CGROUP_MOVE, tid, 77);
+
+	act.whole = true;
+	pf_acts_add(acts, &act, false, SECOND);
+}
+
+/* Everything that a plan which brings the guest back does is the remedy of the one act. */
+static void a_guest_brought_back_is_one_repair(void **state)
+{
+	struct pf_acts acts = {};
+	struct pf_step steps[] = {
+		{.kind = PF_STEP_BRING_BACK, .group = (char *)"/g", .pid = 99, .act = 1},
+		{.kind = PF_STEP_KNOB, .group = (char *)"/g/vcpu0", .knob = (char *)"cpuset.cpus",
+		 .act = 2},
+	};
+
+	(void)state;
+	steps[1].role = vcpu0;
+	add_move(&acts, 100);
+	repair(&acts, steps, 2, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(acts.count, 0);
+	pf_acts_clear(&acts);
+}
+
+/* Without a move back, the same knob is somebody else's doing. */
+static void a_move_is_not_why_a_knob_differs(void **state)
+{
+	struct pf_acts acts = {};
+	struct pf_step step = {.kind = PF_STEP_KNOB, .group = (char *)"/g/vcpu0",
+			       .knob = (char *)"cpuset.cpus"};
+
+	(void)state;
+	step.role = vcpu0;
+	add_move(&acts, 100);
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(acts.count, 1);
+	pf_acts_clear(&acts);
+}
+
+static void the_managers_move_into_the_scope_we_asked_for_is_ours(void **state)
+{
+	struct pf_step step = {.kind = PF_STEP_MAKE_UNIT, .group = (char *)"/m/a.scope"};
+	struct pf_plan plan = {.steps = &step, .count = 1};
+	const struct pf_repair repair = {.plan = &plan, .count = 1};
+	struct pf_act act = {.kind = PF_ACT_MOVED, .whole = true, .by_manager = true};
+	struct pf_acts acts = {};
+
+	(void)state;
+	assert_false(pf_acts_is_ours(&acts, &act, "/m/a.scope"));
+	pf_acts_made(&acts, &repair);
+	assert_true(pf_acts_is_ours(&acts, &act, "/m/a.scope"));
+	assert_false(pf_acts_is_ours(&acts, &act, "/m/b.scope"));
+	act.by_manager = false;
+	assert_false(pf_acts_is_ours(&acts, &act, "/m/a.scope"));
+	pf_acts_clear(&acts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +396,9 @@ int main(void)
 		cmocka_unit_test_setup(
 			what_the_service_manager_writes_without_effect_is_not_told, setup),
 		cmocka_unit_test_setup(a_failure_is_told_once_and_its_repair_again, setup),
+		cmocka_unit_test_setup(a_guest_brought_back_is_one_repair, setup),
+		cmocka_unit_test_setup(a_move_is_not_why_a_knob_differs, setup),
+		cmocka_unit_test_setup(the_managers_move_into_the_scope_we_asked_for_is_ours, setup),
 		cmocka_unit_test_setup(a_short_stay_is_one_event_with_its_length, setup),
 		cmocka_unit_test_setup(
 			a_long_stay_is_told_when_it_is_a_second_old_and_when_it_ends, setup),

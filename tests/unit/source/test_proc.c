@@ -308,6 +308,99 @@ static void elsewhere_is_impossible(void **state)
 	}
 }
 
+/* A running guest as libvirt tells it once it has made a group for it: number and partition. */
+static void stray_of(struct pf_guest *guest, const char *line, bool machined, bool brought_back)
+{
+	struct pf_err err;
+	const char *xml = "<domain id='1'><name>g</name><uuid>" UUID "</uuid><vcpu>1</vcpu>"
+			  "<resource><partition>/machine</partition></resource></domain>";
+
+	assert_int_equal(pf_domain_xml_parse(xml, guest, &err), 0);
+	guest->pid = PID;
+	guest->brought_back = brought_back;
+	put_usual_threads();
+	put_place(line);
+	if (machined) {
+		put("run/systemd/system/x", "", 0);
+		put("usr/share/dbus-1/system-services/org.freedesktop.machine1.service", "", 0);
+	}
+	assert_int_equal(pf_proc_fill(root, guest, &err), 0);
+}
+
+static void outside_what_libvirt_made_it_is_astray(void **state)
+{
+	static const char *const places[] = {
+		"0::/system.slice/x.service",
+		"0::/",
+		"0::/machine.slice/machine-qemu\\x2d2\\x2dg.scope/libvirt/emulator", /* another's */
+		"0::/machine.slice",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		auto_guest guest = {};
+
+		stray_of(&guest, places[i], true, false);
+		assert_true(guest.strayed);
+		assert_string_equal(guest.cgroup, places[i] + 3);
+		assert_string_equal(guest.base, SCOPE "/libvirt");
+		assert_string_equal(guest.unit_path, SCOPE);
+		assert_string_equal(guest.unit, strrchr(SCOPE, '/') + 1);
+		says(&guest, PF_FINDING_NOTE, "somebody moved it out of " SCOPE "/libvirt");
+		assert_null(pf_findings_first(&guest.findings, PF_FINDING_IMPOSSIBLE));
+	}
+}
+
+static void without_machined_its_place_is_libvirts_own_group(void **state)
+{
+	auto_guest guest = {};
+
+	(void)state;
+	stray_of(&guest, "0::/foreign", false, false);
+	assert_true(guest.strayed);
+	assert_string_equal(guest.base, "/machine/qemu-1-g.libvirt-qemu");
+	assert_null(guest.unit);
+	assert_null(guest.unit_path);
+}
+
+static void at_home_it_is_not_astray(void **state)
+{
+	auto_guest guest = {};
+
+	(void)state;
+	stray_of(&guest, "0::" SCOPE "/libvirt/emulator", true, true);
+	assert_false(guest.strayed);
+	assert_string_equal(guest.base, SCOPE "/libvirt");
+	says(&guest, PF_FINDING_NOTE, "until the guest is started again");
+}
+
+/* All of it in the base, in no leaf: the threads are put into theirs. */
+static void in_its_base_it_is_not_astray(void **state)
+{
+	auto_guest guest = {};
+
+	(void)state;
+	stray_of(&guest, "0::" SCOPE "/libvirt", true, false);
+	assert_false(guest.strayed);
+	assert_string_equal(guest.base, SCOPE "/libvirt");
+	assert_null(pf_findings_first(&guest.findings, PF_FINDING_IMPOSSIBLE));
+}
+
+/* cgroup_controllers = []: that is libvirt's will, unless it is us who are bringing it back. */
+static void in_its_scope_alone_it_is_left(void **state)
+{
+	auto_guest left = {}, ours = {};
+
+	(void)state;
+	stray_of(&left, "0::" SCOPE, true, false);
+	assert_false(left.strayed);
+	assert_null(left.base);
+	says(&left, PF_FINDING_IMPOSSIBLE, "cgroup_controllers=[]");
+	stray_of(&ours, "0::" SCOPE, true, true);
+	assert_true(ours.strayed);
+	assert_string_equal(ours.base, SCOPE "/libvirt");
+}
+
 static void the_unit_is_known_without_a_base(void **state)
 {
 	auto_guest guest = {};
@@ -564,6 +657,11 @@ int main(void)
 		IN_A_TREE(a_path_is_taken_literally),
 		IN_A_TREE(a_systemd_escaped_unit_has_its_own_name),
 		IN_A_TREE(elsewhere_is_impossible),
+		IN_A_TREE(outside_what_libvirt_made_it_is_astray),
+		IN_A_TREE(without_machined_its_place_is_libvirts_own_group),
+		IN_A_TREE(at_home_it_is_not_astray),
+		IN_A_TREE(in_its_base_it_is_not_astray),
+		IN_A_TREE(in_its_scope_alone_it_is_left),
 		IN_A_TREE(the_unit_is_known_without_a_base),
 		IN_A_TREE(a_host_without_cgroup_v2_is_an_error),
 		IN_A_TREE(names_tell_where_there_is_no_record),
