@@ -14,9 +14,11 @@
 #define TIMEOUT_USEC 2000000ULL
 #define MACHINE_TIMEOUT_USEC 5000000ULL /* a unit is made, and the process moved there */
 #define SEC_USEC 1000000ULL
+#define SILENT_USEC (30 * SEC_USEC)
 
 struct pf_unit_bus {
 	sd_bus *bus; /* NULL: not connected */
+	uint64_t silent_until_usec; /* it did not answer: a question would hold up everything */
 };
 
 bool pf_unit_present(void)
@@ -404,6 +406,8 @@ int pf_unit_allowed(void *ctx, const char *unit, const char *knob, struct pf_set
 	if (!interface_of(unit) || !property_of(knob))
 		return pf_fail_plain(err, EINVAL, "systemd has no word on %.40s of %.200s", knob,
 				     unit);
+	if (now_usec() < bus->silent_until_usec)
+		return pf_fail(err, ETIMEDOUT, "ask systemd about %.200s", unit);
 	for (int attempt = 0; r == 1 && attempt < 2; attempt++) {
 		r = connect_bus(bus, err);
 		if (!r)
@@ -411,5 +415,7 @@ int pf_unit_allowed(void *ctx, const char *unit, const char *knob, struct pf_set
 		if (r)
 			disconnect(bus);
 	}
+	if (r == -ETIMEDOUT)
+		bus->silent_until_usec = now_usec() + SILENT_USEC;
 	return r == 1 ? pf_fail(err, ECONNRESET, "ask systemd about %.200s", unit) : r;
 }

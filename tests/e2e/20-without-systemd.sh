@@ -95,6 +95,50 @@ test_observe_as_default_changes_nothing()
 	becomes 3 cat "$p/vcpu0/cpuset.cpus"
 }
 
+plain_is_at_home()
+{
+	local p
+	p=$(lab_scope plain)
+	[[ $p == /sys/fs/cgroup/machine/qemu-*-plain.libvirt-qemu ]]
+	is "${p#/sys/fs/cgroup}/vcpu0" leaf_of "$(vcpu_tid plain 0)"
+	is 3 allowed "$(vcpu_tid plain 0)"
+	is 0-1 allowed "$(lab_pid plain)"
+	is 6 allowed "$(iothread_tid plain 1)"
+	is 3 cat "$p/vcpu0/cpuset.cpus"
+	is 2 cat "$p/vcpu0/cpuset.mems.effective"
+	is 700 cat "$p/cpu.weight"
+}
+
+test_a_guest_moved_out_goes_back_to_its_group()
+{
+	local p
+	p=$(lab_scope plain)
+	mkdir -p /sys/fs/cgroup/foreign
+	write_knob /sys/fs/cgroup/foreign/cgroup.procs "$(vcpu_tid plain 0)"
+	becomes "${p#/sys/fs/cgroup}/emulator" leaf_of "$(lab_pid plain)"
+	becomes_held plain
+	plain_is_at_home
+}
+
+test_a_guest_whose_group_is_gone_too_gets_it_anew()
+{
+	local p
+	p=$(lab_scope plain)
+	agent_stop
+	write_knob /sys/fs/cgroup/foreign/cgroup.procs "$(vcpu_tid plain 0)"
+	rmdir "$p"/*/ "$p"
+	agent_start
+	becomes "${p#/sys/fs/cgroup}/emulator" leaf_of "$(lab_pid plain)"
+	becomes_held plain
+	plain_is_at_home
+	virsh -q vcpupin plain 0 4 --live
+	becomes 4 allowed "$(vcpu_tid plain 0)"
+	virsh -q vcpupin plain 0 3 --live
+	rmdir /sys/fs/cgroup/foreign
+	becomes_held plain
+	plain_is_at_home
+}
+
 test_two_agents_do_not_meet_by_accident()
 {
 	refuses 1 "$PINFOLDD" --config /tmp/pinfold.conf

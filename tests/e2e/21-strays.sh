@@ -19,7 +19,7 @@ setup()
 		<pinfold:policy xmlns:pinfold='urn:pinfold:policy:1' mode='observe'/>"
 	systemd-run -q --unit=foreign sleep infinity
 	wait_for 30 test -e "$FOREIGN/cgroup.procs"
-	agent_start "$(printf '[agent]\nlog-level = debug')"
+	agent_start
 	becomes_held stray
 }
 
@@ -129,11 +129,10 @@ test_systemd_and_a_new_agent_leave_it_there()
 {
 	since
 	systemctl daemon-reload
-	systemctl daemon-reexec
 	at_home
 	values_are_promised
 	agent_stop KILL
-	agent_start "$(printf '[agent]\nlog-level = debug')"
+	agent_start
 	becomes_held stray
 	at_home
 	values_are_promised
@@ -173,7 +172,7 @@ test_a_guest_moved_out_while_no_agent_looked_is_brought_back()
 	move_out stray
 	wait_for 30 test ! -e "$(echo "$MACHINE"/machine-qemu*stray.scope)"
 	refuses 1 virsh -q vcpupin stray 0 5 --live # libvirt has lost it
-	agent_start "$(printf '[agent]\nlog-level = debug')"
+	agent_start
 	becomes_at_home
 	virsh -q vcpupin stray 0 5 --live
 }

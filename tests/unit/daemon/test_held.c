@@ -250,9 +250,64 @@ static void an_emulator_that_a_stranger_opened_is_closed_at_once(void **state)
 	pf_held_clear(&held);
 }
 
+/* A strayed guest: the act that brings it back, and a knob of a leaf that is made anew. */
+static struct pf_held strayed(void)
+{
+	struct pf_held held = {.present = true, .status.mode = PF_MODE_ENFORCE};
+	struct pf_step *step = pf_append(&held.plan.steps, &held.plan.count);
+
+	step->kind = PF_STEP_BRING_BACK;
+	step->act = 1;
+	step->pid = 99;
+	step->group = strdup("/g");
+	add_step(&held, "cpuset.cpus", "8", "")->act = 2;
+	return held;
+}
+
+static void who_moved_a_guest_out_is_why_all_of_it_is_put_back_at_once(void **state)
+{
+	struct pf_act act = {.kind = PF_ACT_MOVED, .whole = true, .event.has_actor = true};
+	struct pf_held held = strayed();
+	uint64_t when = 0;
+
+	(void)state;
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_ASK);
+	pf_acts_add(&held.acts, &act, false, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_APPLY);
+	assert_false(held.plan.steps[0].put_off);
+	assert_false(held.plan.steps[1].put_off);
+	pf_held_clear(&held);
+}
+
+static void while_a_guest_cannot_be_brought_back_nothing_of_it_is_tried(void **state)
+{
+	struct pf_outcome outcomes[2] = {{.result = PF_OUTCOME_FAILED}};
+	struct pf_held held = strayed();
+	uint64_t when = 0;
+
+	(void)state;
+	strcpy(outcomes[0].err.text, "no machined");
+	held.ticket = 1;
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 1, 5 * SECOND, &when), PF_TURN_APPLY);
+	assert_int_equal(pf_held_tried(&held, outcomes, 5 * SECOND, NULL, NULL), 0);
+	held.ticket = 2;
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 2, 5 * SECOND, &when), PF_TURN_WAIT);
+	assert_int_equal(when, 6 * SECOND);
+	assert_true(held.plan.steps[1].put_off);
+	assert_int_equal(pf_held_turn(&held, 2, 6 * SECOND, &when), PF_TURN_APPLY);
+	pf_held_clear(&held);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			who_moved_a_guest_out_is_why_all_of_it_is_put_back_at_once),
+		cmocka_unit_test(
+			while_a_guest_cannot_be_brought_back_nothing_of_it_is_tried),
 		cmocka_unit_test(libvirt_is_asked_before_a_repair),
 		cmocka_unit_test(a_hung_libvirt_does_not_stop_repairs),
 		cmocka_unit_test(observed_and_released_guests_are_left_alone),

@@ -430,6 +430,25 @@ static void without_machined_it_stays_and_is_told(void **state)
 	assert_held(w);
 }
 
+/* Its time has not come: what builds on it is not run either. */
+static void put_off_it_takes_the_rest_along(void **state)
+{
+	struct world *w = *state;
+	struct pf_apply apply = {.unit_make = unit_make, .unit_ctx = w};
+	unsigned int changes;
+
+	move_out(w, true);
+	look(w);
+	for (size_t i = 0; i < 4; i++)
+		w->plan.steps[i].put_off = true;
+	apply.cg = w->cg;
+	changes = pf_fake_changes(w->fake);
+	must(pf_apply_plan(&apply, &w->plan, &w->outcomes, &w->count));
+	for (size_t i = 0; i < w->count; i++)
+		assert_int_equal(w->outcomes[i].result, PF_OUTCOME_NOT_RUN);
+	assert_int_equal(pf_fake_changes(w->fake), changes);
+}
+
 /* The agent died in the middle: the next one finds the process in the scope, and goes on. */
 static void an_end_on_the_way_is_gone_on_from(void **state)
 {
@@ -663,6 +682,7 @@ int main(void)
 		IN_A_WORLD(where_its_groups_are_still_there_it_goes_back_into_them),
 		IN_A_WORLD(a_failure_on_the_way_leaves_it_where_it_was),
 		IN_A_WORLD(without_machined_it_stays_and_is_told),
+		IN_A_WORLD(put_off_it_takes_the_rest_along),
 		IN_A_WORLD(an_end_on_the_way_is_gone_on_from),
 		cmocka_unit_test(killed_after_any_change_the_next_agent_goes_on),
 		IN_A_WORLD(released_it_stays_in_libvirts_groups),

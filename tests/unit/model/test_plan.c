@@ -54,6 +54,27 @@ static void each_step_says_what_it_does_and_what_was_there(void **state)
 	assert_says(&step, "set affinity of vcpu 0 (thread 42) to 8-9 (was 0-23)");
 }
 
+static void what_moves_a_whole_process_names_it(void **state)
+{
+	struct pf_step step = {.kind = PF_STEP_MAKE_UNIT, .group = (char *)"/m/a.scope", .pid = 9};
+
+	(void)state;
+	assert_says(&step, "have systemd make /m/a.scope with process 9 in it (was in an unknown "
+			   "group)");
+	step.was = (char *)"/x";
+	assert_says(&step, "have systemd make /m/a.scope with process 9 in it (was in /x)");
+	step.kind = PF_STEP_BRING_BACK;
+	assert_says(&step, "move process 9 back to /m/a.scope (was in /x)");
+	step.kind = PF_STEP_MAKE_BASE;
+	assert_says(&step, "make group /m/a.scope");
+	step.kind = PF_STEP_WIDEN;
+	step.knob = (char *)"cpuset.cpus";
+	step.value = (char *)"0-7";
+	step.was = (char *)"2-4";
+	assert_says(&step, "write 0-7 to /m/a.scope/cpuset.cpus, for which systemd has no word "
+			   "(was 2-4)");
+}
+
 static void assert_reason(const struct pf_step *step, const char *want)
 {
 	pf_auto_free char *text = pf_step_reason(step);
@@ -130,6 +151,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_step_says_what_it_does_and_what_was_there),
+		cmocka_unit_test(what_moves_a_whole_process_names_it),
 		cmocka_unit_test(each_step_says_what_is_off),
 		cmocka_unit_test(a_kind_reads_back_its_name),
 		cmocka_unit_test(clearing_frees_every_text_of_every_step),
