@@ -446,7 +446,9 @@ int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
 				 first ? NULL : err);
 		first = first ?: r;
 	}
-	leave_unnamed(watch, guest);
+	/* Threads that strayed are judged by the groups that they left, gone or not. */
+	if (!placement->strayed)
+		leave_unnamed(watch, guest);
 	return first;
 }
 
