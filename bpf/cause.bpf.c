@@ -170,6 +170,28 @@ pf_inline struct kernfs_node *parent_of(struct kernfs_node *kn)
 	return BPF_CORE_READ(kn, parent);
 }
 
+pf_inline void tell_knob(struct pf_act *act, u16 flags)
+{
+	u32 slot_plus_1 = slot_of_group(act->cgid);
+	struct pf_knob_record *k;
+
+	if (!policy.head.live || (!slot_plus_1 && !bpf_map_lookup_elem(&watched, &act->cgid)))
+		return;
+	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
+	if (!k) {
+		count_record(slot_plus_1, false);
+		return;
+	}
+	record_begin(&k->rec, act->began_ns, PF_REC_KNOB, act->cause, act->cgid);
+	record_slot(&k->rec, slot_plus_1);
+	__builtin_memset(k->rec.comm, 0, sizeof(k->rec.comm));
+	actor_is_current(&k->rec.actor);
+	k->rec.flags = PF_RF_ACTOR | flags;
+	__builtin_memcpy(k->knob, act->knob, sizeof(k->knob));
+	__builtin_memcpy(k->text, act->text, sizeof(k->text));
+	submit(k, slot_plus_1);
+}
+
 /* The text is taken on entry: the handlers strip and cut it in place. */
 SEC("fentry/cgroup_file_write")
 int BPF_PROG(pf_knob_begin, struct kernfs_open_file *of, char *text)
@@ -186,6 +208,7 @@ int BPF_PROG(pf_knob_begin, struct kernfs_open_file *of, char *text)
 	act = act_of_current(BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!act)
 		return 0;
+	act->began_ns = bpf_ktime_get_boot_ns();
 	act->cause = cause;
 	act->masks = 0;
 	act->cgid = BPF_CORE_READ(parent_of(kn), id);
@@ -195,29 +218,10 @@ int BPF_PROG(pf_knob_begin, struct kernfs_open_file *of, char *text)
 	/* The thread is migrated in its new group before anything tells that it was moved. */
 	if (cause == PF_CAUSE_CGROUP_MOVE)
 		__sync_fetch_and_add(&policy.head.moving, 1);
+	/* cpuset.mems takes effect at once, and returns when the pages have been moved. */
+	if (cause == PF_CAUSE_CPUSET && knob[7] == 'm' && !is_self())
+		tell_knob(act, PF_RF_BEGUN);
 	return 0;
-}
-
-pf_inline void tell_knob(struct pf_act *act)
-{
-	u32 slot_plus_1 = slot_of_group(act->cgid);
-	struct pf_knob_record *k;
-
-	if (!policy.head.live || (!slot_plus_1 && !bpf_map_lookup_elem(&watched, &act->cgid)))
-		return;
-	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
-	if (!k) {
-		count_record(slot_plus_1, false);
-		return;
-	}
-	record_begin(&k->rec, bpf_ktime_get_boot_ns(), PF_REC_KNOB, act->cause, act->cgid);
-	record_slot(&k->rec, slot_plus_1);
-	__builtin_memset(k->rec.comm, 0, sizeof(k->rec.comm));
-	actor_is_current(&k->rec.actor);
-	k->rec.flags = PF_RF_ACTOR;
-	__builtin_memcpy(k->knob, act->knob, sizeof(k->knob));
-	__builtin_memcpy(k->text, act->text, sizeof(k->text));
-	submit(k, slot_plus_1);
 }
 
 SEC("fexit/cgroup_file_write")
@@ -232,7 +236,7 @@ int BPF_PROG(pf_knob_end, struct kernfs_open_file *of, char *text, __u64 bytes, 
 		__sync_fetch_and_add(&policy.head.moving, -1);
 	/* A move is told by pf_attach, with the thread. */
 	if (ret > 0 && act->cause != PF_CAUSE_CGROUP_MOVE && !is_self())
-		tell_knob(act);
+		tell_knob(act, 0);
 	act_over();
 	return 0;
 }

@@ -61,6 +61,7 @@ enum pf_rec_flag {
 	PF_RF_ACTOR = 1 << 4,	    /* the actor's fields are valid */
 	PF_RF_INFERRED = 1 << 5,    /* cause deduced from masks: a hook is missing, no actor */
 	PF_RF_FALLBACK = 1 << 6,    /* the kernel had to widen the thread's mask */
+	PF_RF_BEGUN = 1 << 7,	    /* the write goes on; another record, of the same time, ends it */
 };
 
 /* Who did it. */

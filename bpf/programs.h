@@ -50,6 +50,7 @@ _Static_assert(PF_OUT_MASK == (1 << PF_OUT_BITS) - 1, "a stay carries how it is 
 
 /* What the current task is doing to others: from a hook's entry to its exit. */
 struct pf_act {
+	u64 began_ns; /* of a knob: when the write began */
 	u64 cgid;
 	u32 slot_plus_1; /* whose pages are being moved */
 	u16 cause;

@@ -419,3 +419,65 @@ int pf_unit_allowed(void *ctx, const char *unit, const char *knob, struct pf_set
 		bus->silent_until_usec = now_usec() + SILENT_USEC;
 	return r == 1 ? pf_fail(err, ECONNRESET, "ask systemd about %.200s", unit) : r;
 }
+
+void pf_unit_told(uint64_t weight, uint64_t per_sec_usec, uint64_t period_usec,
+		  struct pf_unit_word *out)
+{
+	uint64_t quota;
+
+	out->weight = weight == UINT64_MAX ? 100 : (unsigned int)weight;
+	out->max = (struct pf_cpu_max){.quota_usec = PF_QUOTA_MAX};
+	if (per_sec_usec == UINT64_MAX)
+		return;
+	period_usec = period_usec == UINT64_MAX ? 100000 : period_usec;
+	quota = (uint64_t)((unsigned __int128)per_sec_usec * period_usec / SEC_USEC);
+	out->max = (struct pf_cpu_max){quota < 1000 ? 1000 : quota, period_usec};
+}
+
+/* Return: 0; 1 when the connection was lost; -errno with words. */
+static int get_told(struct pf_unit_bus *bus, const char *unit, struct pf_unit_word *out,
+		    struct pf_err *err)
+{
+	static const char *const names[] = {"CPUWeight", "CPUQuotaPerSecUSec",
+					    "CPUQuotaPeriodUSec"};
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	pf_auto_free char *path = NULL;
+	uint64_t values[3];
+	int r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
+
+	if (r >= 0)
+		r = sd_bus_set_method_call_timeout(bus->bus, TIMEOUT_USEC);
+	for (size_t i = 0; r >= 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		r = sd_bus_get_property_trivial(bus->bus, "org.freedesktop.systemd1", path,
+						interface_of(unit), names[i], &error, 't',
+						&values[i]);
+	if (is_lost(r)) {
+		r = 1;
+	} else if (r < 0) {
+		pf_fail(err, r, "ask systemd about unit %.150s%s%.150s", unit,
+			error.message ? ": " : "", error.message ?: "");
+	} else {
+		pf_unit_told(values[0], values[1], values[2], out);
+		out->known = true;
+		r = 0;
+	}
+	sd_bus_error_free(&error);
+	return r;
+}
+
+int pf_unit_get(void *ctx, const char *unit, struct pf_unit_word *out, struct pf_err *err)
+{
+	struct pf_unit_bus *bus = ctx;
+	int r = 1;
+
+	if (!interface_of(unit))
+		return pf_fail_plain(err, EINVAL, "systemd has no word on %.200s", unit);
+	for (int attempt = 0; r == 1 && attempt < 2; attempt++) {
+		r = connect_bus(bus, err);
+		if (!r)
+			r = get_told(bus, unit, out, err);
+		if (r)
+			disconnect(bus);
+	}
+	return r == 1 ? pf_fail(err, ECONNRESET, "ask systemd about %.200s", unit) : r;
+}

@@ -11,6 +11,7 @@
 #include "agent/apply/apply.h"
 #include "agent/base/err.h"
 #include "agent/base/set.h"
+#include "agent/model/actual.h"
 
 struct pf_unit_bus;
 
@@ -76,3 +77,19 @@ void pf_unit_mask(const uint8_t *bytes, size_t count, struct pf_set *out);
 
 /* What a cpu.max is to systemd. Return: 0 or -EINVAL. */
 int pf_unit_quota(const char *value, uint64_t *per_sec_usec, uint64_t *period_usec);
+
+/**
+ * pf_unit_get - what systemd was told of a unit's CPU time, by set-property or by whoever made it
+ * @ctx: as in pf_unit_set(), also for connecting and waiting
+ * @out: untouched on failure
+ *
+ * Return: 0, -EINVAL for a kind of unit that it does not know, -ETIMEDOUT, systemd's own errno.
+ */
+int pf_unit_get(void *ctx, const char *unit, struct pf_unit_word *out, struct pf_err *err);
+
+/*
+ * What systemd writes for CPUWeight, CPUQuotaPerSecUSec and CPUQuotaPeriodUSec; UINT64_MAX for what
+ * was not set (systemd's cgroup.c: 100; max; 100 ms, and a quota of at least 1 ms).
+ */
+void pf_unit_told(uint64_t weight, uint64_t per_sec_usec, uint64_t period_usec,
+		  struct pf_unit_word *out);

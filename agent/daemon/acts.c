@@ -69,6 +69,8 @@ static bool same_doer(const struct pf_act *a, const struct pf_act *b, bool fight
 
 static bool same_target(const struct pf_act *a, const struct pf_act *b, bool fight)
 {
+	if (a->begun || b->begun)
+		return false; /* a write is the same only as its own end */
 	if (a->by_libvirt && b->by_libvirt)
 		return a->has_role == b->has_role &&
 		       (!a->has_role || pf_role_equal(a->event.role, b->event.role));
@@ -79,10 +81,33 @@ static bool same_target(const struct pf_act *a, const struct pf_act *b, bool fig
 	return a->kind != PF_ACT_CPU && a->event.tid == b->event.tid;
 }
 
+/* Whether @act ends a write that was kept, or told, when it began. */
+static bool ends_begun(struct pf_acts *acts, const struct pf_act *act, uint64_t now_usec)
+{
+	for (size_t i = 0; i < acts->count; i++) {
+		struct pf_act *kept = &acts->items[i];
+
+		if (!kept->begun || kept->event.boot_ns != act->event.boot_ns ||
+		    kept->event.actor.pid != act->event.actor.pid)
+			continue;
+		kept->begun = false;
+		kept->since_usec = now_usec;
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(acts->told_begun) / sizeof(acts->told_begun[0]); i++)
+		if (act->event.boot_ns && acts->told_begun[i] == act->event.boot_ns)
+			return true;
+	return false;
+}
+
 void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t now_usec)
 {
 	struct pf_act *kept;
 
+	if (!act->begun && act->kind == PF_ACT_KNOB && ends_begun(acts, act, now_usec)) {
+		clear_act(act);
+		return;
+	}
 	for (size_t i = acts->count; i-- > 0;) {
 		if (!same_target(&acts->items[i], act, fight) || acts->items[i].failure_told)
 			continue;
@@ -187,6 +212,15 @@ static enum rank rank_of(const struct pf_act *act, const struct pf_step *step)
 	return RANK_NONE;
 }
 
+bool pf_acts_libvirt_writes(const struct pf_acts *acts, uint64_t now_usec)
+{
+	for (size_t i = 0; i < acts->count; i++)
+		if (acts->items[i].begun && acts->items[i].by_libvirt &&
+		    now_usec < acts->items[i].since_usec + REPAIR_PATIENCE_USEC)
+			return true;
+	return false;
+}
+
 bool pf_acts_by_stranger(const struct pf_acts *acts, const struct pf_step *step)
 {
 	bool known = false;
@@ -236,16 +270,21 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 	const struct pf_step *step = &repair->plan->steps[step_index];
 	bool back = pf_plan_brings_back(repair->plan);
 	enum rank best = RANK_NONE;
+	bool strangers = false;
 
 	for (size_t i = 0; i < acts->count; i++) {
 		enum rank rank = rank_in(&acts->items[i], step, back);
 
+		if (rank > best)
+			strangers = false;
 		best = rank > best ? rank : best;
+		strangers |= rank == best && !acts->items[i].by_libvirt;
 	}
 	for (size_t i = 0; best && i < acts->count; i++) {
 		struct pf_act *act = &acts->items[i];
 
-		if (rank_in(act, step, back) != best)
+		/* libvirt writes what it promises: where somebody else did, too, it's theirs. */
+		if (rank_in(act, step, back) != best || (strangers && act->by_libvirt))
 			continue;
 		if (outcome->result == PF_OUTCOME_FAILED)
 			act->failed = true;
@@ -255,12 +294,28 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 	return best != RANK_NONE;
 }
 
+/* What libvirt leaves behind differently than its own XML promises is nobody's drift. */
+static void name_act(struct pf_act *act)
+{
+	act->event.kind = act->by_libvirt ? PF_EVENT_POLICY : PF_EVENT_DRIFT;
+	if (act->by_libvirt)
+		act->event.cause = PF_EVENT_LIBVIRT;
+}
+
+static void remember_begun(struct pf_acts *acts, const struct pf_act *act)
+{
+	size_t room = sizeof(acts->told_begun) / sizeof(acts->told_begun[0]);
+
+	if (act->begun)
+		acts->told_begun[acts->next_begun++ % room] = act->event.boot_ns;
+}
+
 static void tell_repaired(struct pf_act *act, const struct pf_repair *repair, pf_tell_fn tell,
 			  void *ctx)
 {
 	uint64_t settled = act->settled_ns + (uint64_t)repair->sleep_ns;
 
-	act->event.kind = PF_EVENT_DRIFT;
+	name_act(act);
 	act->event.action = PF_EVENT_REPAIRED;
 	act->event.has_latency = settled > act->event.boot_ns;
 	act->event.latency_ns = act->event.has_latency ? settled - act->event.boot_ns : 0;
@@ -274,7 +329,7 @@ static void tell_failed(struct pf_act *act, pf_tell_fn tell, void *ctx)
 	if (act->failure_told)
 		return;
 	act->failure_told = true;
-	act->event.kind = PF_EVENT_DRIFT;
+	name_act(act);
 	act->event.action = PF_EVENT_FAILED;
 	tell(&act->event, ctx);
 }
@@ -351,6 +406,24 @@ static bool counts(const struct pf_outcome *outcome)
 	return outcome->result == PF_OUTCOME_DONE || outcome->result == PF_OUTCOME_FAILED;
 }
 
+/*
+ * Whoever is told of one knob of a unit, systemd writes all of them anew: what the plan found
+ * changed, and a later step finds as it should be, was put right with the earlier one.
+ */
+static bool came_along(const struct pf_repair *repair, size_t at)
+{
+	const struct pf_step *steps = repair->plan->steps;
+
+	if (steps[at].kind != PF_STEP_UNIT_KNOB || repair->outcomes[at].result != PF_OUTCOME_SKIPPED)
+		return false;
+	for (size_t i = 0; i < at; i++)
+		if (steps[i].kind == PF_STEP_UNIT_KNOB &&
+		    repair->outcomes[i].result == PF_OUTCOME_DONE &&
+		    same_text(steps[i].group, steps[at].group))
+			return true;
+	return false;
+}
+
 static bool is_news(const struct pf_repair *repair, size_t i)
 {
 	return repair->outcomes[i].result == PF_OUTCOME_DONE ||
@@ -368,11 +441,12 @@ static size_t repair_group(struct pf_acts *acts, const struct pf_repair *repair,
 	for (; i < repair->count && repair->plan->steps[i].act == act; i++) {
 		const struct pf_step *step = &repair->plan->steps[i];
 
-		if (!counts(&repair->outcomes[i]))
+		if (!counts(&repair->outcomes[i]) && !came_along(repair, i))
 			continue;
 		if (settle(acts, repair, i))
 			known = true;
-		else if (strange == SIZE_MAX && is_news(repair, i) && was_kept(repair, step))
+		else if (strange == SIZE_MAX && counts(&repair->outcomes[i]) &&
+			 is_news(repair, i) && was_kept(repair, step))
 			strange = i;
 	}
 	if (!known && strange != SIZE_MAX)
@@ -391,6 +465,7 @@ void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_t
 		if (act->failed)
 			tell_failed(act, tell, ctx);
 		else if (act->settled_ns) {
+			remember_begun(acts, act);
 			tell_repaired(act, repair, tell, ctx);
 			forget(acts, i);
 			continue;
@@ -434,11 +509,24 @@ static void tell_observed(struct pf_act *act, const struct pf_guest_status *stat
 			  void *ctx)
 {
 	/* libvirt's are told as what they are for: a promise that has changed. */
-	if (act->kind == PF_ACT_CPU || act->failure_told || act->by_libvirt ||
+	if (act->kind == PF_ACT_CPU || act->failure_told || act->by_libvirt || act->begun ||
 	    (act->by_manager && act->kind == PF_ACT_KNOB && is_as_desired(act, status)))
 		return;
 	act->event.action = PF_EVENT_OBSERVED;
 	tell(&act->event, ctx);
+}
+
+void pf_acts_looked(struct pf_acts *acts, const struct pf_guest_status *status, uint64_t looked_usec)
+{
+	for (size_t i = 0; i < acts->count;) {
+		const struct pf_act *act = &acts->items[i];
+
+		if (act->by_manager && act->kind == PF_ACT_KNOB && !act->failure_told &&
+		    act->since_usec < looked_usec && is_as_desired(act, status))
+			forget(acts, i);
+		else
+			i++;
+	}
 }
 
 uint64_t pf_acts_expire(struct pf_acts *acts, const struct pf_guest_status *status, bool repairing,
@@ -448,7 +536,8 @@ uint64_t pf_acts_expire(struct pf_acts *acts, const struct pf_guest_status *stat
 	uint64_t next = 0;
 
 	for (size_t i = 0; i < acts->count;) {
-		uint64_t end = acts->items[i].since_usec + patience;
+		uint64_t end = acts->items[i].since_usec +
+			       (acts->items[i].begun ? REPAIR_PATIENCE_USEC : patience);
 
 		if (now_usec >= end) {
 			tell_observed(&acts->items[i], status, tell, ctx);

@@ -29,6 +29,7 @@ struct pf_act {
 	bool has_role;	       /* event.role counts: a thread, or a leaf's knob */
 	bool by_libvirt;
 	bool by_manager; /* the service manager, process 1 */
+	bool begun;	 /* a write that has taken effect and not returned yet, or was refused */
 	char *group;	 /* of a knob */
 	char *knob;
 	/* pf_acts' own */
@@ -43,6 +44,8 @@ struct pf_acts {
 	size_t count;
 	uint64_t lost; /* acts for which there was no room, not told yet */
 	char *made_unit; /* scope that we had made: the manager's move of the guest there is ours */
+	uint64_t told_begun[8]; /* boot_ns of the newest that were told before they had returned */
+	unsigned int next_begun;
 };
 
 /* A thread that was where it belongs before: only such a one can drift without a known act. */
@@ -75,6 +78,12 @@ typedef void (*pf_tell_fn)(struct pf_event *event, void *ctx);
  * the same name.
  */
 void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t now_usec);
+
+/*
+ * Whether libvirt is in the middle of a write that takes long, a minute and a half at most: it holds
+ * the guest's lock meanwhile, and answers when it is done.
+ */
+bool pf_acts_libvirt_writes(const struct pf_acts *acts, uint64_t now_usec);
 
 /*
  * Whether @step is the remedy of acts that were all seen to be a stranger's: neither libvirt's nor
@@ -112,6 +121,15 @@ bool pf_acts_is_ours(const struct pf_acts *acts, const struct pf_act *act, const
  */
 uint64_t pf_acts_expire(struct pf_acts *acts, const struct pf_guest_status *status, bool repairing,
 			uint64_t now_usec, pf_tell_fn tell, void *ctx);
+
+/**
+ * pf_acts_looked - forgets what the service manager wrote without an effect
+ * @status: the guest as the pass at @looked_usec saw it, with nothing to put right
+ *
+ * It writes all it holds at every daemon-reload; what is put right later has another reason.
+ */
+void pf_acts_looked(struct pf_acts *acts, const struct pf_guest_status *status,
+		    uint64_t looked_usec);
 
 /* Frees all without telling. */
 void pf_acts_clear(struct pf_acts *acts);

@@ -183,6 +183,9 @@ enum pf_turn pf_held_turn(struct pf_held *held, uint64_t answered, uint64_t now_
 {
 	struct choice choice;
 
+	/* A promise that moves a big guest's memory takes long; its word comes when that is done. */
+	if (held->ticket && pf_acts_libvirt_writes(&held->acts, now_usec))
+		held->ticket_deadline_usec = now_usec + SECOND;
 	held->asked = held->ticket &&
 		      (answered >= held->ticket || now_usec >= held->ticket_deadline_usec);
 	*when = pf_tries_next(&held->tries);

@@ -4,10 +4,23 @@
 #include <errno.h>
 
 #include "agent/base/cleanup.h"
+#include "agent/base/log.h"
 #include "agent/desired/desired.h"
 #include "agent/diff/diff.h"
 #include "agent/observe/read.h"
 #include "agent/source/proc.h"
+
+/* Without an answer what stands in the unit's knobs is left as it is. */
+static void ask_unit(const struct pf_pass *pass, const struct pf_placement *placement,
+		     struct pf_actual *actual)
+{
+	struct pf_err err;
+
+	if (!pass->words || !placement->unit || !pf_actual_asks_unit(placement, actual))
+		return;
+	if (pass->words->told(pass->words->ctx, placement->unit, &actual->word, &err) < 0)
+		pf_log(LOG_WARNING, "guest '%s': %s", placement->name, err.text);
+}
 
 static int compare(const struct pf_pass *pass, const struct pf_guest *guest, struct pf_plan *plan,
 		   struct pf_guest_status *status, struct pf_err *err)
@@ -23,6 +36,7 @@ static int compare(const struct pf_pass *pass, const struct pf_guest *guest, str
 	r = r ?: pf_observe_above(pass->cgroup, pass->words, &placement, &actual, err);
 	if (r < 0)
 		return r;
+	ask_unit(pass, &placement, &actual);
 	r = pf_diff(pass->host, &placement, &actual, plan, status);
 	if (r < 0)
 		return pf_fail(err, r, "guest '%s': compare it with its placement", guest->name);

@@ -163,7 +163,7 @@ static bool take_news(struct pf_agent *agent, struct pf_libvirt_news *news)
 
 static void look_at(struct pf_agent *agent, struct pf_held *held, const struct pf_guest *guest)
 {
-	const struct pf_unit_words words = {pf_unit_allowed, agent->bus};
+	const struct pf_unit_words words = {pf_unit_allowed, pf_unit_get, agent->bus};
 	const struct pf_pass pass = {
 		.config = &agent->config,
 		.host = &agent->host,

@@ -102,6 +102,7 @@ static void keep_act(struct pf_held *held, const struct pf_record *record, const
 		.whole = record->flags & PF_RF_THREADGROUP,
 		.by_libvirt = event->has_actor && is_libvirt(event->actor.pid),
 		.by_manager = event->has_actor && event->actor.pid == 1,
+		.begun = record->flags & PF_RF_BEGUN,
 	};
 
 	act.has_role = pf_record_role(record, &act.event.role);
@@ -238,6 +239,8 @@ static uint64_t expire_guest(struct pf_agent *agent, struct pf_held *held)
 	struct teller teller = {agent, held};
 	uint64_t now = pf_now_usec();
 
+	if (!held->plan.count)
+		pf_acts_looked(&held->acts, &held->status, held->looked_usec);
 	return earlier(pf_acts_expire(&held->acts, &held->status, repairing(held), now, tell,
 				      &teller),
 		       pf_aways_expire(&held->aways, now, tell, &teller));

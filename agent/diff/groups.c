@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/base/cleanup.h"
 #include "agent/diff/work.h"
@@ -254,8 +255,10 @@ static bool renewed(const struct pf_diff *diff, size_t i)
 {
 	const struct pf_group *group = &diff->placement->groups[i];
 
-	return group->level == PF_GROUP_LEAF && diff->actual->groups[i].exists &&
-	       (diff->renew_cpu || !diff->actual->groups[i].has_cpu) &&
+	bool leaf = group->level == PF_GROUP_LEAF && diff->actual->groups[i].exists &&
+		    (diff->renew_cpu || !diff->actual->groups[i].has_cpu);
+
+	return (leaf || (group->level == PF_GROUP_BASE && diff->renew_base_cpu)) &&
 	       (group->max.quota_usec != PF_QUOTA_MAX || group->weight != DEFAULT_WEIGHT);
 }
 
@@ -272,6 +275,77 @@ int pf_diff_group_cpu(struct pf_diff *diff, size_t group)
 	r = diff_max(diff, group, renew);
 	return r ?: diff_weight(diff, group, renew);
 }
+
+/* ---- the unit: systemd's ------------------------------------------------------------------ */
+
+/* What systemd was told counts where nothing was promised; what was written past it does not. */
+static int diff_unit_max(struct pf_diff *diff, size_t unit)
+{
+	const struct pf_group_actual *actual = &diff->actual->groups[unit];
+	const struct pf_group *group = &diff->placement->groups[unit];
+	char desired_text[PF_CPU_MAX_TEXT], actual_text[PF_CPU_MAX_TEXT];
+	int r;
+
+	if (group->hold_max || pf_cpu_max_satisfied(diff->actual->word.max, actual->max))
+		return 0;
+	pf_cpu_max_format(diff->actual->word.max, desired_text);
+	pf_cpu_max_format(actual->max, actual_text);
+	diff->act++;
+	r = pf_diff_knob_step(diff, group, "cpu.max", desired_text, actual_text);
+	return r ?: pf_diff_report(diff, group, "cpu.max", desired_text, actual_text,
+				   PF_STATE_DRIFTING);
+}
+
+static int diff_unit_weight(struct pf_diff *diff, size_t unit)
+{
+	const struct pf_group_actual *actual = &diff->actual->groups[unit];
+	const struct pf_group *group = &diff->placement->groups[unit];
+	char desired_text[16], actual_text[16];
+	int r;
+
+	if (group->hold_weight || diff->actual->word.weight == actual->weight)
+		return 0;
+	snprintf(desired_text, sizeof(desired_text), "%u", diff->actual->word.weight);
+	snprintf(actual_text, sizeof(actual_text), "%u", actual->weight);
+	diff->act++;
+	r = pf_diff_knob_step(diff, group, "cpu.weight", desired_text, actual_text);
+	return r ?: pf_diff_report(diff, group, "cpu.weight", desired_text, actual_text,
+				   PF_STATE_DRIFTING);
+}
+
+/* libvirt's own group has the controllers that the scope, delegated to it, enables. */
+static int diff_unit_controllers(struct pf_diff *diff, size_t unit)
+{
+	const struct pf_group_actual *base = &diff->actual->groups[unit + 1];
+	struct pf_step *step;
+
+	if (!base->exists || (base->has_cpu && base->has_cpuset))
+		return 0;
+	diff->renew_base_cpu = !base->has_cpu;
+	diff->act++;
+	step = pf_diff_step(diff, PF_STEP_CONTROLLERS, diff->placement->groups[unit].path);
+	if (!step)
+		return -ENOMEM;
+	step->value =
+		strdup(base->has_cpuset ? "+cpu" : base->has_cpu ? "+cpuset" : "+cpuset +cpu");
+	return step->value ? 0 : -ENOMEM;
+}
+
+static int diff_unit(struct pf_diff *diff, size_t unit)
+{
+	const struct pf_group_actual *actual = &diff->actual->groups[unit];
+	int r = 0;
+
+	if (!actual->exists)
+		return 0;
+	if (diff->actual->word.known && actual->has_cpu) {
+		r = diff_unit_max(diff, unit);
+		r = r ?: diff_unit_weight(diff, unit);
+	}
+	return r ?: diff_unit_controllers(diff, unit);
+}
+
+/* ---- the base ----------------------------------------------------------------------------- */
 
 /* The base's own cpuset, which is measured against its parent, the unit. */
 static int diff_base_cpuset(struct pf_diff *diff, size_t base)
@@ -329,6 +403,11 @@ int pf_diff_base(struct pf_diff *diff)
 
 		if (group->level == PF_GROUP_LEAF)
 			break;
+		if (group->level == PF_GROUP_UNIT) {
+			r = diff_unit(diff, i);
+			if (r < 0)
+				return r;
+		}
 		if (group->level == PF_GROUP_BASE && group->cpus_rule == PF_SET_INHERIT && i) {
 			r = diff_base_cpuset(diff, i);
 			if (r < 0)

@@ -17,6 +17,7 @@ struct pf_diff {
 	/* What the base's parent gives once the plan is done: the scope, with systemd. */
 	struct pf_set above_cpus;
 	struct pf_set above_mems;
+	bool renew_base_cpu; /* the base's own cpu knobs come back with their defaults */
 	/* What the leaves' parent gives once the plan is done. */
 	struct pf_set base_cpus;
 	struct pf_set base_mems;

@@ -51,6 +51,13 @@ struct pf_above {
 	struct pf_set mems_word; /* AllowedMemoryNodes= */
 };
 
+/* What systemd was told for the guest's unit, by whomever: an administrator's legitimate word. */
+struct pf_unit_word {
+	bool known;
+	struct pf_cpu_max max;
+	unsigned int weight; /* cpu.weight, 1..10000 */
+};
+
 struct pf_actual {
 	struct pf_group_actual *groups;
 	size_t group_count;
@@ -67,6 +74,13 @@ struct pf_actual {
 	bool offers_memory;
 	struct pf_above *above; /* from the base's parent up; the root is not among them */
 	size_t above_count;
+	struct pf_unit_word word; /* on the guest's unit; asked for only when pf_actual_asks_unit() */
 };
+
+/*
+ * Whether cpu.max or cpu.weight of the guest's unit is not as it is by default, and not for a
+ * promise: only then what systemd was told makes a difference.
+ */
+bool pf_actual_asks_unit(const struct pf_placement *placement, const struct pf_actual *actual);
 
 void pf_actual_clear(struct pf_actual *actual);

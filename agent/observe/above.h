@@ -15,6 +15,8 @@ struct pf_unit_words {
 	 */
 	int (*allowed)(void *ctx, const char *unit, const char *knob, struct pf_set *out,
 		       struct pf_err *err);
+	/* What it was told of the unit's CPU time. Return: 0 or -errno. */
+	int (*told)(void *ctx, const char *unit, struct pf_unit_word *out, struct pf_err *err);
 	void *ctx;
 };
 

@@ -126,16 +126,18 @@ static bool has_word(const char *text, const char *word)
 static int read_cpu(struct pf_cgroup *cg, const struct pf_group *group, struct pf_group_actual *out,
 		    struct pf_err *err)
 {
+	/* What was promised for a unit is not all that counts there: systemd's word does, too. */
+	bool unit = group->level == PF_GROUP_UNIT;
 	pf_auto_free char *controllers = NULL;
 	int r;
 
-	if (!group->hold_max && !group->hold_weight) {
+	if (!unit && !group->hold_max && !group->hold_weight) {
 		r = read_file(cg, group->path, "cgroup.controllers", &controllers, err);
 		out->has_cpu = r == 0 && has_word(controllers, "cpu");
 		return r < 0 ? r : 0;
 	}
-	r = group->hold_max ? read_max(cg, group->path, &out->max, err) : 0;
-	if (!r && group->hold_weight)
+	r = unit || group->hold_max ? read_max(cg, group->path, &out->max, err) : 0;
+	if (!r && (unit || group->hold_weight))
 		r = read_weight(cg, group->path, &out->weight, err);
 	out->has_cpu = r == 0;
 	return r < 0 ? r : 0;

@@ -345,6 +345,75 @@ static int fill_place(int root, struct pf_guest *guest, struct pf_err *err)
 	return r < 0 ? pf_fail(err, r, "find the cgroup of process %d", guest->pid) : 0;
 }
 
+/* ---- kernel threads that work for it ----------------------------------------------------- */
+
+/*
+ * Until 6.4 a vhost worker is no thread of QEMU, but a kernel thread of its own in the group of the
+ * thread that opened the device (drivers/vhost/vhost.c): QEMU's main loop. Once moved it is in the
+ * helpers' leaf.
+ */
+static const char *const worker_leaves[] = {"emulator", "helper"};
+
+static int add_worker(int proc, const char *tid, struct pf_guest *guest, struct pf_err *err)
+{
+	struct pf_thread thread = {}, *item;
+	int r;
+
+	if (find_thread(guest, (pid_t)strtol(tid, NULL, 10)))
+		return 0;
+	r = read_thread(proc, tid, &thread, err);
+	if (r)
+		return r < 0 ? r : 0;
+	if (strncmp(thread.comm, "vhost-", 6) != 0)
+		return 0;
+	item = pf_append(&guest->threads, &guest->thread_count);
+	if (!item)
+		return pf_fail(err, ENOMEM, "list the kernel's threads of process %d", guest->pid);
+	*item = thread;
+	return 0;
+}
+
+static int add_workers_of(int root, int proc, const char *leaf, struct pf_guest *guest,
+			  struct pf_err *err)
+{
+	pf_auto_free char *path = NULL, *text = NULL;
+	char *at, *tid;
+	int r;
+
+	if (asprintf(&path, "sys/fs/cgroup%s/%s/cgroup.threads", guest->base, leaf) < 0) {
+		path = NULL;
+		return pf_fail(err, ENOMEM, "list the threads of a leaf");
+	}
+	r = pf_file_read(root, path, &text, err);
+	if (r < 0)
+		return r == -ENOENT || r == -ENODEV ? 0 : r;
+	for (tid = strtok_r(text, "\n", &at); tid; tid = strtok_r(NULL, "\n", &at)) {
+		r = add_worker(proc, tid, guest, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_workers(int root, struct pf_guest *guest, struct pf_err *err)
+{
+	pf_auto_close int proc = -1;
+
+	if (!guest->base)
+		return 0;
+	proc = openat(root, "proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0)
+		return pf_fail(err, errno, "open /proc");
+	for (size_t i = 0; i < sizeof(worker_leaves) / sizeof(worker_leaves[0]); i++) {
+		int r = add_workers_of(root, proc, worker_leaves[i], guest, err);
+
+		if (r < 0)
+			return r;
+	}
+	qsort(guest->threads, guest->thread_count, sizeof(*guest->threads), thread_order);
+	return 0;
+}
+
 /* ---- thread ids ------------------------------------------------------------------------- */
 
 /* "CPU 12/KVM", "CPU 12/TCG": the name QEMU gives the thread of a vCPU. */
@@ -539,6 +608,8 @@ int pf_proc_fill(int root, struct pf_guest *guest, struct pf_err *err)
 	if (r < 0)
 		return r;
 	r = fill_place(root, guest, err);
+	if (r == 0)
+		r = add_workers(root, guest, err);
 	if (r < 0)
 		return r;
 	r = fill_vcpus(guest);

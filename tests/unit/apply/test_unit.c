@@ -89,6 +89,22 @@ static void a_mask_is_read_from_its_lowest_bit(void **state)
 	assert_true(pf_set_empty(&set));
 }
 
+static void what_it_was_told_is_what_it_writes(void **state)
+{
+	struct pf_unit_word word = {};
+
+	(void)state;
+	pf_unit_told(UINT64_MAX, UINT64_MAX, UINT64_MAX, &word);
+	assert_int_equal(word.weight, 100);
+	assert_true(word.max.quota_usec == PF_QUOTA_MAX);
+	pf_unit_told(7, 500000, UINT64_MAX, &word);
+	assert_int_equal(word.weight, 7);
+	assert_int_equal(word.max.quota_usec, 50000);
+	assert_int_equal(word.max.period_usec, 100000);
+	pf_unit_told(7, 1000, 10000, &word);
+	assert_int_equal(word.max.quota_usec, 1000); /* not less than a millisecond */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +113,7 @@ int main(void)
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(a_scopes_name_tells_the_machines),
 		cmocka_unit_test(a_mask_is_read_from_its_lowest_bit),
+		cmocka_unit_test(what_it_was_told_is_what_it_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,8 +20,10 @@
 static const struct pf_role vcpu0 = {PF_ROLE_VCPU, 0};
 
 static struct {
+	enum pf_event_kind kind;
 	enum pf_event_cause cause;
 	enum pf_event_action action;
+	pid_t doer;
 	uint64_t latency_ns, outside_ns, suppressed;
 	bool has_latency, has_outside;
 	pid_t tid;
@@ -32,6 +34,8 @@ static void tell(struct pf_event *event, void *ctx)
 {
 	(void)ctx;
 	assert_true(told_count < 16);
+	told[told_count].kind = event->kind;
+	told[told_count].doer = event->has_actor ? event->actor.pid : 0;
 	told[told_count].cause = event->cause;
 	told[told_count].action = event->action;
 	told[told_count].has_latency = event->has_latency;
@@ -70,6 +74,16 @@ static void add_knob(struct pf_acts *acts, const char *group, const char *knob, 
 	act.group = strdup(group);
 	act.knob = strdup(knob);
 	act.by_manager = by_manager;
+	pf_acts_add(acts, &act, false, SECOND);
+}
+
+static void add_libvirts(struct pf_acts *acts, const char *group, const char *knob)
+{
+	struct pf_act act = act_of(PF_ACT_KNOB, PF_EVENT_CPUSET, 0, 55);
+
+	act.group = strdup(group);
+	act.knob = strdup(knob);
+	act.by_libvirt = true;
 	pf_acts_add(acts, &act, false, SECOND);
 }
 
@@ -239,6 +253,163 @@ static void what_the_service_manager_writes_without_effect_is_not_told(void **st
 	pf_acts_clear(&acts);
 }
 
+static void what_the_service_manager_wrote_without_effect_repairs_nothing_later(void **state)
+{
+	struct pf_knob_status knob = {.group = (char *)"/g", .knob = (char *)"cpu.weight",
+				      .desired = (char *)"300", .actual = (char *)"300"};
+	struct pf_guest_status status = {.knobs = &knob, .knob_count = 1};
+	struct pf_acts acts = {};
+
+	(void)state;
+	add_knob(&acts, "/g", "cpu.weight", true);
+	pf_acts_looked(&acts, &status, SECOND); /* that look may have come before it */
+	assert_int_equal(acts.count, 1);
+	knob.actual = (char *)"7";
+	pf_acts_looked(&acts, &status, 2 * SECOND);
+	assert_int_equal(acts.count, 1);
+	knob.actual = (char *)"300";
+	pf_acts_looked(&acts, &status, 2 * SECOND);
+	assert_int_equal(acts.count, 0);
+	add_knob(&acts, "/g", "cpu.weight", false);
+	pf_acts_looked(&acts, &status, 2 * SECOND);
+	assert_int_equal(acts.count, 1);
+	pf_acts_clear(&acts);
+}
+
+static void a_stranger_beside_libvirt_is_who_is_told(void **state)
+{
+	struct pf_acts acts = {};
+	struct pf_step step = {.kind = PF_STEP_KNOB, .group = (char *)"/g/vcpu0",
+			       .knob = (char *)"cpuset.cpus", .role = vcpu0};
+
+	(void)state;
+	add_libvirts(&acts, "/g/vcpu0", "cpuset.cpus");
+	add_knob(&acts, "/g/vcpu0", "cpuset.cpus", false);
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].doer, 77);
+	assert_int_equal(told[0].kind, PF_EVENT_DRIFT);
+	assert_int_equal(acts.count, 1);
+	pf_acts_clear(&acts);
+}
+
+static void what_libvirt_left_behind_is_no_drift(void **state)
+{
+	struct pf_acts acts = {};
+	struct pf_step step = {.kind = PF_STEP_KNOB, .group = (char *)"/g/vcpu0",
+			       .knob = (char *)"cpuset.cpus", .role = vcpu0};
+
+	(void)state;
+	add_libvirts(&acts, "/g/vcpu0", "cpuset.cpus");
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].kind, PF_EVENT_POLICY);
+	assert_int_equal(told[0].cause, PF_EVENT_LIBVIRT);
+	assert_int_equal(told[0].action, PF_EVENT_REPAIRED);
+	pf_acts_clear(&acts);
+}
+
+/* The kernel moves the pages before a write to cpuset.mems returns. */
+static struct pf_act mems_write(bool begun, bool by_libvirt)
+{
+	struct pf_act act = act_of(PF_ACT_KNOB, PF_EVENT_CPUSET, 0, 77);
+
+	act.group = strdup("/g/vcpu0");
+	act.knob = strdup("cpuset.mems");
+	act.begun = begun;
+	act.by_libvirt = by_libvirt;
+	return act;
+}
+
+static void a_write_that_is_repaired_before_it_returns_is_told_once(void **state)
+{
+	struct pf_step step = {.kind = PF_STEP_KNOB, .group = (char *)"/g/vcpu0",
+			       .knob = (char *)"cpuset.mems", .role = vcpu0};
+	struct pf_act begun = mems_write(true, false), ended = mems_write(false, false);
+	struct pf_guest_status status = {};
+	struct pf_acts acts = {};
+
+	(void)state;
+	pf_acts_add(&acts, &begun, false, SECOND);
+	assert_true(pf_acts_by_stranger(&acts, &step));
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].doer, 77);
+	assert_true(told[0].has_latency);
+	pf_acts_add(&acts, &ended, false, 2 * SECOND);
+	assert_int_equal(acts.count, 0);
+	pf_acts_expire(&acts, &status, false, UINT64_MAX, tell, NULL);
+	assert_int_equal(told_count, 1);
+	pf_acts_clear(&acts);
+}
+
+static void a_write_that_nothing_comes_of_is_told_when_it_has_returned(void **state)
+{
+	struct pf_act begun = mems_write(true, false), ended = mems_write(false, false);
+	struct pf_act refused = mems_write(true, false);
+	struct pf_guest_status status = {};
+	struct pf_acts acts = {};
+
+	(void)state;
+	refused.event.boot_ns++;
+	pf_acts_add(&acts, &begun, false, SECOND);
+	pf_acts_add(&acts, &refused, false, SECOND);
+	pf_acts_expire(&acts, &status, false, 20 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 0);
+	pf_acts_add(&acts, &ended, false, 30 * SECOND);
+	assert_int_equal(acts.count, 2);
+	pf_acts_expire(&acts, &status, false, 200 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].action, PF_EVENT_OBSERVED);
+	assert_int_equal(told[0].suppressed, 0);
+	assert_int_equal(acts.count, 0);
+	pf_acts_clear(&acts);
+}
+
+static void libvirt_is_known_to_write_until_it_has_written(void **state)
+{
+	struct pf_act begun = mems_write(true, true), ended = mems_write(false, true);
+	struct pf_acts acts = {};
+
+	(void)state;
+	pf_acts_add(&acts, &begun, false, SECOND);
+	assert_true(pf_acts_libvirt_writes(&acts, 60 * SECOND));
+	assert_false(pf_acts_libvirt_writes(&acts, 100 * SECOND));
+	pf_acts_add(&acts, &ended, false, 60 * SECOND);
+	assert_false(pf_acts_libvirt_writes(&acts, 60 * SECOND));
+	pf_acts_clear(&acts);
+}
+
+/* Told of one knob, systemd writes all of the unit's. */
+static void what_systemd_put_right_along_with_another_knob_is_told_with_its_doer(void **state)
+{
+	struct pf_step steps[] = {
+		{.kind = PF_STEP_UNIT_KNOB, .group = (char *)"/g", .knob = (char *)"cpuset.cpus"},
+		{.kind = PF_STEP_UNIT_KNOB, .group = (char *)"/g", .knob = (char *)"cpu.max"},
+	};
+	struct pf_plan plan = {.steps = steps, .count = 2};
+	struct pf_outcome outcomes[2] = {{.result = PF_OUTCOME_DONE, .settled_ns = BOOT},
+					 {.result = PF_OUTCOME_SKIPPED, .settled_ns = BOOT}};
+	struct pf_tries tries = {};
+	struct pf_repair repair = {.plan = &plan, .outcomes = outcomes, .count = 2,
+				   .was_held = true, .tries = &tries, .sleep_ns = SLEPT};
+	struct pf_acts acts = {};
+
+	(void)state;
+	add_knob(&acts, "/g", "cpuset.cpus", false);
+	add_knob(&acts, "/g", "cpu.max", false);
+	pf_acts_repaired(&acts, &repair, tell, NULL);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[1].doer, 77);
+	assert_int_equal(told[1].action, PF_EVENT_REPAIRED);
+	/* One that nothing was done for was put right by somebody else. */
+	outcomes[0].result = PF_OUTCOME_SKIPPED;
+	add_knob(&acts, "/g", "cpu.max", false);
+	pf_acts_repaired(&acts, &repair, tell, NULL);
+	assert_int_equal(told_count, 2);
+	pf_acts_clear(&acts);
+}
+
 static void a_failure_is_told_once_and_its_repair_again(void **state)
 {
 	struct pf_acts acts = {};
@@ -395,6 +566,17 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(
 			what_the_service_manager_writes_without_effect_is_not_told, setup),
+		cmocka_unit_test_setup(
+			what_the_service_manager_wrote_without_effect_repairs_nothing_later, setup),
+		cmocka_unit_test_setup(
+			what_systemd_put_right_along_with_another_knob_is_told_with_its_doer, setup),
+		cmocka_unit_test_setup(a_stranger_beside_libvirt_is_who_is_told, setup),
+		cmocka_unit_test_setup(a_write_that_is_repaired_before_it_returns_is_told_once,
+				       setup),
+		cmocka_unit_test_setup(a_write_that_nothing_comes_of_is_told_when_it_has_returned,
+				       setup),
+		cmocka_unit_test_setup(libvirt_is_known_to_write_until_it_has_written, setup),
+		cmocka_unit_test_setup(what_libvirt_left_behind_is_no_drift, setup),
 		cmocka_unit_test_setup(a_failure_is_told_once_and_its_repair_again, setup),
 		cmocka_unit_test_setup(a_guest_brought_back_is_one_repair, setup),
 		cmocka_unit_test_setup(a_move_is_not_why_a_knob_differs, setup),

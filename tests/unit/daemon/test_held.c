@@ -301,6 +301,25 @@ static void while_a_guest_cannot_be_brought_back_nothing_of_it_is_tried(void **s
 	pf_held_clear(&held);
 }
 
+static void a_promise_that_libvirt_is_still_writing_is_waited_for(void **state)
+{
+	struct pf_held held = {.present = true, .status.mode = PF_MODE_ENFORCE};
+	uint64_t when = 0;
+
+	(void)state;
+	add_step(&held, "cpuset.mems", "1", "2");
+	add_act(&held, "cpuset.mems", true);
+	held.acts.items[0].begun = true;
+	pf_held_note(&held, 5 * SECOND);
+	held.ticket = 7;
+	held.ticket_deadline_usec = 6 * SECOND;
+	assert_int_equal(pf_held_turn(&held, 0, 30 * SECOND, &when), PF_TURN_WAIT);
+	assert_int_equal(when, 31 * SECOND);
+	/* A libvirtd that hangs in it holds nothing up for ever. */
+	assert_int_equal(pf_held_turn(&held, 0, 100 * SECOND, &when), PF_TURN_APPLY);
+	pf_held_clear(&held);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +329,7 @@ int main(void)
 			while_a_guest_cannot_be_brought_back_nothing_of_it_is_tried),
 		cmocka_unit_test(libvirt_is_asked_before_a_repair),
 		cmocka_unit_test(a_hung_libvirt_does_not_stop_repairs),
+		cmocka_unit_test(a_promise_that_libvirt_is_still_writing_is_waited_for),
 		cmocka_unit_test(observed_and_released_guests_are_left_alone),
 		cmocka_unit_test(an_emulator_opened_to_more_nodes_is_given_a_second),
 		cmocka_unit_test(a_new_vcpu_thread_is_given_a_second),

@@ -56,7 +56,7 @@ static void break_something(struct world *w, unsigned int *seed)
 
 	snprintf(group, sizeof(group), BASE "/%s", leaves[(unsigned)rand_r(seed) % 6]);
 	pf_set_parse(list, &set, NULL);
-	switch ((unsigned)rand_r(seed) % 9) {
+	switch ((unsigned)rand_r(seed) % 13) {
 	case 0:
 	case 1:
 		ops->write(w->cg, group, "cpuset.cpus", list, NULL);
@@ -81,6 +81,20 @@ static void break_something(struct world *w, unsigned int *seed)
 		break;
 	case 8:
 		ops->write(w->cg, SCOPE, "cpu.weight", "55", NULL);
+		break;
+	case 9:
+		ops->write(w->cg, SCOPE, "cpu.max", "2000 10000", NULL);
+		break;
+	case 10:
+		ops->write(w->cg, BASE, "cpu.max", "2000 10000", NULL);
+		break;
+	case 11:
+		ops->write(w->cg, BASE, "cgroup.subtree_control",
+			   rand_r(seed) % 2 ? "-cpuset" : "-cpu", NULL);
+		break;
+	case 12:
+		ops->write(w->cg, BASE, "cgroup.subtree_control", "-cpuset -cpu", NULL);
+		ops->write(w->cg, SCOPE, "cgroup.subtree_control", "-cpuset -cpu", NULL);
 		break;
 	}
 }
@@ -152,7 +166,7 @@ static void what_the_parent_does_not_allow_is_impossible_and_the_rest_is_held(vo
 	(void)state;
 	make_world(&w);
 	hold(&w);
-	w.cg->ops->write(w.cg, SCOPE, "cpuset.cpus", "0-4", NULL);
+	w.cg->ops->write(w.cg, "/machine.slice", "cpuset.cpus", "0-4", NULL);
 	assert_int_equal(hold(&w), 0);
 	plan_of(&w, &plan, &status);
 	assert_int_equal(plan.count, 0);
@@ -178,9 +192,88 @@ static void a_thread_that_nobody_may_move_is_left_where_it_is(void **state)
 	free_world(&w);
 }
 
+/* ---- the unit ----------------------------------------------------------------------------- */
+
+static void what_was_written_past_systemd_is_put_right(void **state)
+{
+	struct world w;
+
+	(void)state;
+	make_world(&w);
+	hold(&w);
+	w.guest.promise.has_shares = false;
+	w.cg->ops->write(w.cg, SCOPE, "cpu.max", "1000 100000", NULL);
+	w.cg->ops->write(w.cg, SCOPE, "cpu.weight", "7", NULL);
+	assert_int_equal(hold(&w), 0);
+	assert_held(&w);
+	assert_file(&w, SCOPE, "cpu.max", "max 100000");
+	assert_file(&w, SCOPE, "cpu.weight", "100");
+	free_world(&w);
+}
+
+static void what_systemd_was_told_is_not_fought(void **state)
+{
+	unsigned int changes;
+	struct world w;
+
+	(void)state;
+	make_world(&w);
+	hold(&w);
+	w.word.max = (struct pf_cpu_max){50000, 100000};
+	w.cg->ops->write(w.cg, SCOPE, "cpu.max", "50000 100000", NULL);
+	changes = pf_fake_changes(w.fake);
+	hold(&w);
+	assert_held(&w);
+	assert_int_equal(pf_fake_changes(w.fake), changes);
+	/* What differs from it is put right to it. */
+	w.cg->ops->write(w.cg, SCOPE, "cpu.max", "1000 100000", NULL);
+	hold(&w);
+	assert_file(&w, SCOPE, "cpu.max", "50000 100000");
+	free_world(&w);
+}
+
+static void without_systemds_answer_its_unit_is_left_alone(void **state)
+{
+	struct world w;
+
+	(void)state;
+	make_world(&w);
+	hold(&w);
+	w.word.known = false;
+	w.cg->ops->write(w.cg, SCOPE, "cpu.max", "1000 100000", NULL);
+	hold(&w);
+	assert_file(&w, SCOPE, "cpu.max", "1000 100000");
+	free_world(&w);
+}
+
+static void controllers_taken_from_the_unit_come_back_with_all_values(void **state)
+{
+	struct world w;
+
+	(void)state;
+	make_world(&w);
+	w.guest.promise.global_bandwidth = (struct pf_bandwidth){true, true, 100000, 300000};
+	hold(&w);
+	w.cg->ops->write(w.cg, BASE, "cgroup.subtree_control", "-cpuset -cpu", NULL);
+	assert_int_equal(w.cg->ops->write(w.cg, SCOPE, "cgroup.subtree_control", "-cpuset -cpu",
+					  NULL),
+			 0);
+	assert_int_equal(hold(&w), 0);
+	assert_held(&w);
+	assert_file(&w, BASE, "cpu.max", "300000 100000");
+	assert_file(&w, BASE "/vcpu0", "cpuset.cpus", "2");
+	assert_file(&w, BASE "/vcpu0", "cpu.max", "50000 100000");
+	assert_allowed(&w, w.guest.promise.vcpus[0].tid, "2");
+	free_world(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_written_past_systemd_is_put_right),
+		cmocka_unit_test(what_systemd_was_told_is_not_fought),
+		cmocka_unit_test(without_systemds_answer_its_unit_is_left_alone),
+		cmocka_unit_test(controllers_taken_from_the_unit_come_back_with_all_values),
 		cmocka_unit_test(a_thread_that_nobody_may_move_is_left_where_it_is),
 		cmocka_unit_test(one_plan_holds_a_fresh_guest),
 		cmocka_unit_test(a_held_guest_costs_no_write),

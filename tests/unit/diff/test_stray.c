@@ -275,7 +275,7 @@ static void look(struct world *w)
 {
 	PF_CLEANUP(pf_placement_clear) struct pf_placement placement = {};
 	PF_CLEANUP(pf_actual_clear) struct pf_actual actual = {};
-	const struct pf_unit_words words = {unit_allowed, w};
+	const struct pf_unit_words words = {.allowed = unit_allowed, .ctx = w};
 
 	pf_plan_clear(&w->plan);
 	pf_guest_status_clear(&w->status);

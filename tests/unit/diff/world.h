@@ -33,6 +33,7 @@ struct world {
 	struct pf_config config;
 	struct pf_guest guest;
 	struct pf_guests guests;
+	struct pf_unit_word word; /* what systemd was told */
 	pid_t other; /* another guest's thread, which nothing may touch */
 };
 
@@ -120,6 +121,8 @@ static inline void make_world(struct world *w)
 	w->guest.unit_path = strdup(SCOPE);
 	snprintf(w->guest.uuid, sizeof(w->guest.uuid), "00000000-0000-0000-0000-00000000000a");
 	make_promise(&w->guest.promise);
+	w->word = (struct pf_unit_word){.known = true, .weight = 100};
+	w->word.max.quota_usec = PF_QUOTA_MAX;
 	w->guests = (struct pf_guests){.items = &w->guest, .count = 1};
 	make_leaf(w, "emulator");
 	make_leaf(w, "vcpu0");
@@ -162,6 +165,8 @@ static inline void plan_of(struct world *w, struct pf_plan *plan, struct pf_gues
 
 	assert_int_equal(pf_desire(&w->host, &w->guests, &w->guest, &w->config, &placement), 0);
 	assert_int_equal(pf_observe(w->cg, &placement, &actual, NULL), 0);
+	if (pf_actual_asks_unit(&placement, &actual))
+		actual.word = w->word;
 	assert_int_equal(pf_diff(&w->host, &placement, &actual, plan, status), 0);
 }
 

@@ -163,6 +163,48 @@ static void threads_are_listed_with_their_start(void **state)
 	assert_int_equal(guest.findings.count, 0);
 }
 
+static void put_kernel_thread(pid_t tid, const char *comm)
+{
+	char path[100], text[300];
+
+	snprintf(path, sizeof(path), "proc/%d/comm", tid);
+	put(path, comm, strlen(comm));
+	snprintf(path, sizeof(path), "proc/%d/stat", tid);
+	snprintf(text, sizeof(text),
+		 "%d (%s) S 2 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 %d 0 0 0 0 0 0", tid, comm,
+		 tid * 10);
+	put(path, text, strlen(text));
+}
+
+static void put_leaf(const char *leaf, const char *tids)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "sys/fs/cgroup" SCOPE "/libvirt/%s/cgroup.threads", leaf);
+	put(path, tids, strlen(tids));
+}
+
+static void a_vhost_worker_of_the_kernels_own_is_a_thread_of_the_guest(void **state)
+{
+	auto_guest guest = {};
+
+	(void)state;
+	put_usual_threads();
+	put_kernel_thread(103, "vhost-100");
+	put_kernel_thread(104, "vhost-100");
+	put_kernel_thread(107, "stranger");
+	put_leaf("emulator", "100\n103\n106\n107\n108\n");
+	put_leaf("helper", "104\n");
+	make_guest(&guest, "");
+	fill(&guest);
+	assert_int_equal(guest.thread_count, 7);
+	assert_int_equal(guest.threads[1].tid, 103);
+	assert_string_equal(guest.threads[1].comm, "vhost-100");
+	assert_int_equal(guest.threads[1].start_ticks, 1030);
+	assert_int_equal(guest.threads[2].tid, 104);
+	assert_int_equal(guest.threads[3].tid, 105);
+}
+
 static void a_comm_may_hold_any_byte(void **state)
 {
 	auto_guest guest = {};
@@ -647,6 +689,7 @@ int main(void)
 #define IN_A_TREE(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
 	const struct CMUnitTest tests[] = {
 		IN_A_TREE(threads_are_listed_with_their_start),
+		IN_A_TREE(a_vhost_worker_of_the_kernels_own_is_a_thread_of_the_guest),
 		IN_A_TREE(a_comm_may_hold_any_byte),
 		IN_A_TREE(a_thread_that_ended_meanwhile_is_left_out),
 		IN_A_TREE(a_process_that_ended_is_esrch),
