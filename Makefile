@@ -7,6 +7,7 @@ DESTDIR ?=
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 B := .build
+comma := ,
 
 CC ?= gcc
 CLANG ?= clang
@@ -79,8 +80,12 @@ $(B)/san/libpinfold.a: $(SAN_LIB_OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
+# Its allocations fail on demand.
+$(B)/san/tests/unit/faults/test_memory: UNIT_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,malloc calloc \
+	realloc strdup strndup asprintf vasprintf)
+
 $(UNIT_BIN): $(B)/san/%: $(B)/san/%.o $(B)/san/libpinfold.a
-	$(CC) $(SANITIZE) -o $@ $< $(B)/san/libpinfold.a -lcmocka $(call pkg_libs,$(LIBS_ALL)) -lpthread
+	$(CC) $(SANITIZE) $(UNIT_LDFLAGS) -o $@ $< $(B)/san/libpinfold.a -lcmocka $(call pkg_libs,$(LIBS_ALL)) -lpthread
 
 -include $(shell find $(B)/obj $(B)/san -name '*.d' 2>/dev/null)
 

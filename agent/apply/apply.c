@@ -125,8 +125,10 @@ int pf_apply_plan(struct pf_apply *apply, const struct pf_plan *plan, struct pf_
 	run.undos = calloc(plan->count + 1, sizeof(*run.undos));
 	if (!run.outcomes || !run.undos)
 		return -ENOMEM;
-	if (apply->ledger && plan->count)
-		pf_note_before(apply->ledger, apply->cg, plan, &apply->ledger_err);
+	/* Without memory to note what is found it would be lost for good; the next pass comes. */
+	if (apply->ledger && plan->count &&
+	    pf_note_before(apply->ledger, apply->cg, plan, &apply->ledger_err) == -ENOMEM)
+		return -ENOMEM;
 	run_all(&run);
 	if (apply->ledger && plan->count)
 		pf_note_after(apply->ledger, apply->cg, plan, run.outcomes, &apply->ledger_err);

@@ -159,8 +159,16 @@ int pf_ledger_record(struct pf_ledger *ledger, const char *uuid, struct pf_recor
 	}
 	snprintf(record->uuid, sizeof(record->uuid), "%s", uuid);
 	*slot = record;
+	r = load(path, record, err);
+	if (r == -ENOMEM) {
+		/* Not a blank page in its place: the next to be saved would overwrite it. */
+		pf_record_clear(record);
+		free(record);
+		ledger->count--;
+		return r;
+	}
 	*out = record;
-	return load(path, record, err);
+	return r;
 }
 
 int pf_ledger_save(struct pf_ledger *ledger, const struct pf_record *record, struct pf_err *err)

@@ -108,6 +108,13 @@ static int add_knob(struct pf_record *record, const struct pf_step *step, const 
 	return 0;
 }
 
+/* "+cpuset +cpu" is written, and "cpuset cpu" is read. */
+static bool is_value(const char *knob, const char *now, const char *written)
+{
+	return strcmp(knob, "cgroup.subtree_control") ? pf_knob_equal(knob, now, written)
+						      : pf_step_enabled(written, now);
+}
+
 /*
  * A write whose end was never noted, since the agent was killed then: if the kernel has its value,
  * that is ours, and stays on record when something else is about to be written.
@@ -117,7 +124,7 @@ static void settle_late(struct pf_cgroup *cg, struct pf_record_knob *knob)
 	pf_auto_free char *now = NULL;
 
 	if (!knob->writing || cg->ops->read(cg, knob->group, knob->knob, &now, NULL) < 0 ||
-	    !pf_knob_equal(knob->knob, now, knob->writing))
+	    !is_value(knob->knob, now, knob->writing))
 		return;
 	free(knob->wrote);
 	knob->wrote = pf_take_ptr(knob->writing);
@@ -289,16 +296,22 @@ static bool stands(const struct pf_outcome *outcome)
 	return outcome->result == PF_OUTCOME_DONE || outcome->result == PF_OUTCOME_SKIPPED;
 }
 
-/* What the kernel took of a step that failed stays (see pf_apply_plan()), and is ours as well. */
+/*
+ * What the kernel took of a step that failed stays (see pf_apply_plan()), and is ours as well; so is
+ * what cannot be read now: a release looks again.
+ */
 static bool knob_stands(struct pf_cgroup *cg, const struct pf_record_knob *knob,
 			const struct pf_outcome *outcome)
 {
 	pf_auto_free char *now = NULL;
+	int r;
 
 	if (stands(outcome) || outcome->result != PF_OUTCOME_FAILED)
 		return stands(outcome);
-	return cg->ops->read(cg, knob->group, knob->knob, &now, NULL) == 0 && knob->writing &&
-	       pf_knob_equal(knob->knob, now, knob->writing);
+	r = cg->ops->read(cg, knob->group, knob->knob, &now, NULL);
+	if (r < 0)
+		return !pf_knob_missing(r);
+	return is_value(knob->knob, now, knob->writing);
 }
 
 static void settle_knob(struct pf_cgroup *cg, struct pf_record *record, const struct pf_step *step,
@@ -318,23 +331,41 @@ static void settle_knob(struct pf_cgroup *cg, struct pf_record *record, const st
 		pf_record_knob_remove(record, (size_t)(knob - record->knobs));
 }
 
-static void settle_thread(struct pf_record *record, const struct pf_step *step,
-			  const struct pf_outcome *outcome)
+/* The same for threads: whether the kernel took the move, or a part of the affinity. */
+static void settle_failed_thread(struct pf_cgroup *cg, struct pf_record_thread *thread,
+				 const struct pf_step *step)
+{
+	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+
+	if (pf_step_task(cg, step->tid, step->start_ticks, &task, NULL) < 0)
+		return;
+	if (step->kind == PF_STEP_ATTACH && thread->moved_to &&
+	    strcmp(task.cgroup, thread->moved_to))
+		free(pf_take_ptr(thread->moved_to));
+	if (step->kind == PF_STEP_AFFINITY && pf_set_subset(&task.cpus_allowed, &step->cpus)) {
+		thread->has_wrote = true;
+		thread->wrote = task.cpus_allowed;
+	}
+}
+
+static void settle_thread(struct pf_cgroup *cg, struct pf_record *record,
+			  const struct pf_step *step, const struct pf_outcome *outcome)
 {
 	struct pf_record_thread *thread =
 		pf_record_thread_find(record, step->tid, step->start_ticks);
 
 	if (!thread)
 		return;
-	if (step->kind == PF_STEP_AFFINITY && thread->has_writing) {
-		thread->has_writing = false;
-		if (stands(outcome)) {
-			thread->has_wrote = true;
-			thread->wrote = thread->writing;
-		}
-	}
-	if (step->kind == PF_STEP_ATTACH && !stands(outcome))
+	if (outcome->result == PF_OUTCOME_FAILED) {
+		settle_failed_thread(cg, thread, step);
+	} else if (step->kind == PF_STEP_AFFINITY && thread->has_writing && stands(outcome)) {
+		thread->has_wrote = true;
+		thread->wrote = thread->writing;
+	} else if (step->kind == PF_STEP_ATTACH && !stands(outcome)) {
 		free(pf_take_ptr(thread->moved_to));
+	}
+	if (step->kind == PF_STEP_AFFINITY)
+		thread->has_writing = false;
 }
 
 /* A group is ours for as long as it is there, whatever came of the step that was to make it. */
@@ -380,7 +411,7 @@ int pf_note_after(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct p
 		if (step->kind == PF_STEP_MAKE_GROUP)
 			settle_group(cg, record, step);
 		else if (step->tid)
-			settle_thread(record, step, &outcomes[i]);
+			settle_thread(cg, record, step, &outcomes[i]);
 		else if (step->kind == PF_STEP_CONTROLLERS || step->kind == PF_STEP_KNOB ||
 			 step->kind == PF_STEP_UNIT_KNOB)
 			settle_knob(cg, record, step, &outcomes[i]);

@@ -219,6 +219,38 @@ static int take_each(const json_t *object, const char *key, struct pf_record *re
 	return r;
 }
 
+static json_malloc_t plain_malloc;
+static bool short_of_memory;
+
+static void *watched_malloc(size_t size)
+{
+	void *block = plain_malloc(size);
+
+	short_of_memory |= !block;
+	return block;
+}
+
+/*
+ * jansson 2.14 leaves characters out of a string when its buffer cannot grow, and calls that
+ * success; a page that only looks damaged would be set aside for good. So its allocations are watched.
+ */
+static int parse_json(const char *text, json_t **out, json_error_t *where)
+{
+	json_free_t plain_free;
+
+	json_get_alloc_funcs(&plain_malloc, &plain_free);
+	json_set_alloc_funcs(watched_malloc, plain_free);
+	short_of_memory = false;
+	*out = json_loads(text, JSON_REJECT_DUPLICATES, where);
+	json_set_alloc_funcs(plain_malloc, plain_free);
+	if (short_of_memory) {
+		json_decref(*out);
+		*out = NULL;
+		return -ENOMEM;
+	}
+	return *out ? 0 : -EBADMSG;
+}
+
 int pf_record_parse(const char *text, struct pf_record *out, struct pf_err *err)
 {
 	PF_CLEANUP(pf_record_clear) struct pf_record record = {};
@@ -228,8 +260,10 @@ int pf_record_parse(const char *text, struct pf_record *out, struct pf_err *err)
 	json_error_t where;
 	int r;
 
-	json = json_loads(text, JSON_REJECT_DUPLICATES, &where);
-	if (!json)
+	r = parse_json(text, &json, &where);
+	if (r == -ENOMEM)
+		return pf_fail(err, ENOMEM, "read the record");
+	if (r < 0)
 		return pf_fail_plain(err, EBADMSG, "line %d: %s", where.line, where.text);
 	uuid = json_string_value(json_object_get(json, "uuid"));
 	if (!uuid || strlen(uuid) >= sizeof(record.uuid))
@@ -253,15 +287,14 @@ int pf_record_parse(const char *text, struct pf_record *out, struct pf_err *err)
 
 /* --- to JSON -------------------------------------------------------------------------------- */
 
-/* json_pack() answers NULL for a string that is not UTF-8, and all that holds it is NULL, too. */
-static json_t *knob_json(const struct pf_record_knob *knob)
+static json_t *knob_json(const struct pf_record_knob *knob, json_error_t *why)
 {
-	return json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?}", "group", knob->group, "knob",
-			 knob->knob, "unit", knob->unit, "found", knob->found, "wrote", knob->wrote,
-			 "writing", knob->writing);
+	return json_pack_ex(why, 0, "{s:s, s:s, s:s?, s:s?, s:s?, s:s?}", "group", knob->group,
+			    "knob", knob->knob, "unit", knob->unit, "found", knob->found, "wrote",
+			    knob->wrote, "writing", knob->writing);
 }
 
-static json_t *thread_json(const struct pf_record_thread *thread)
+static json_t *thread_json(const struct pf_record_thread *thread, json_error_t *why)
 {
 	pf_auto_free char *text = malloc(3 * PF_SET_TEXT_MAX);
 	char *cpus = text, *wrote = text + PF_SET_TEXT_MAX, *writing = text + 2 * PF_SET_TEXT_MAX;
@@ -271,24 +304,47 @@ static json_t *thread_json(const struct pf_record_thread *thread)
 	pf_set_format(&thread->cpus, cpus, PF_SET_TEXT_MAX);
 	pf_set_format(&thread->wrote, wrote, PF_SET_TEXT_MAX);
 	pf_set_format(&thread->writing, writing, PF_SET_TEXT_MAX);
-	return json_pack("{s:i, s:I, s:s, s:s, s:s?, s:s?, s:s?}", "tid", (int)thread->tid,
-			 "start_ticks", (json_int_t)thread->start_ticks, "group", thread->group,
-			 "cpus", cpus, "moved_to", thread->moved_to, "wrote",
-			 thread->has_wrote ? wrote : NULL, "writing",
-			 thread->has_writing ? writing : NULL);
+	return json_pack_ex(why, 0, "{s:i, s:I, s:s, s:s, s:s?, s:s?, s:s?}", "tid",
+			    (int)thread->tid, "start_ticks", (json_int_t)thread->start_ticks,
+			    "group", thread->group, "cpus", cpus, "moved_to", thread->moved_to,
+			    "wrote", thread->has_wrote ? wrote : NULL, "writing",
+			    thread->has_writing ? writing : NULL);
 }
 
+/* Return: 0; -EILSEQ for what is not UTF-8; -ENOMEM. */
 static int fill_arrays(const struct pf_record *record, json_t *made, json_t *knobs, json_t *threads)
 {
+	json_error_t why = {};
 	int r = 0;
 
 	for (size_t i = 0; !r && i < record->made_count; i++)
-		r = json_array_append_new(made, json_string(record->made[i]));
+		r = json_array_append_new(made, json_pack_ex(&why, 0, "s", record->made[i]));
 	for (size_t i = 0; !r && i < record->knob_count; i++)
-		r = json_array_append_new(knobs, knob_json(&record->knobs[i]));
+		r = json_array_append_new(knobs, knob_json(&record->knobs[i], &why));
 	for (size_t i = 0; !r && i < record->thread_count; i++)
-		r = json_array_append_new(threads, thread_json(&record->threads[i]));
-	return r;
+		r = json_array_append_new(threads, thread_json(&record->threads[i], &why));
+	if (!r)
+		return 0;
+	return *why.text && json_error_code(&why) == json_error_invalid_utf8 ? -EILSEQ : -ENOMEM;
+}
+
+/*
+ * json_dumps() of jansson 2.14 leaves characters out when its buffer cannot grow (an allocation that
+ * fails between two of them), and calls that success: the buffer is ours, then.
+ */
+static char *format_json(const json_t *json)
+{
+	size_t size = json_dumpb(json, NULL, 0, JSON_INDENT(1));
+	char *text = size ? malloc(size + 1) : NULL;
+
+	if (!text)
+		return NULL;
+	if (json_dumpb(json, text, size, JSON_INDENT(1)) != size) {
+		free(text);
+		return NULL;
+	}
+	text[size] = '\0';
+	return text;
 }
 
 int pf_record_format(const struct pf_record *record, char **out, struct pf_err *err)
@@ -298,17 +354,18 @@ int pf_record_format(const struct pf_record *record, char **out, struct pf_err *
 	PF_CLEANUP(clear_json) json_t *threads = json_array();
 	PF_CLEANUP(clear_json) json_t *json = NULL;
 	char *text;
+	int r = made && knobs && threads ? fill_arrays(record, made, knobs, threads) : -ENOMEM;
 
-	if (!made || !knobs || !threads)
+	if (r == -ENOMEM)
 		return pf_fail(err, ENOMEM, "write the record of guest %s", record->uuid);
-	if (fill_arrays(record, made, knobs, threads))
+	if (r < 0)
 		return pf_fail_plain(err, EILSEQ,
 				     "write the record of guest %s: a cgroup's name is not UTF-8",
 				     record->uuid);
 	json = json_pack("{s:s, s:i, s:b, s:s*, s:O, s:O, s:O}", "uuid", record->uuid, "pid",
 			 (int)record->pid, "released", record->released, "brought_back",
 			 record->brought_back, "made", made, "knobs", knobs, "threads", threads);
-	text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+	text = json ? format_json(json) : NULL;
 	if (!text)
 		return pf_fail(err, ENOMEM, "write the record of guest %s", record->uuid);
 	*out = text;

@@ -36,34 +36,39 @@ static bool count(struct release *release, int r, const struct pf_err *err)
 
 /* --- threads -------------------------------------------------------------------------------- */
 
-/* The nearest group that has a cpuset counts: a release that was cut short has disabled it below. */
-static bool has_group_cpus(struct pf_cgroup *cg, const char *group, const struct pf_set *cpus)
+/*
+ * The nearest group that has a cpuset counts: a release that was cut short has disabled it below.
+ * Return: 1, 0, or -errno.
+ */
+static int has_group_cpus(struct pf_cgroup *cg, const char *group, const struct pf_set *cpus,
+			  struct pf_err *err)
 {
 	pf_auto_free char *path = strdup(group);
 	pf_auto_free char *text = NULL;
 	struct pf_set set;
-	int r = path ? -ENOENT : -ENOMEM;
+	int r = path ? -ENOENT : pf_fail(err, ENOMEM, "look at %.300s", group);
 
-	for (char *end = path ? path + strlen(path) : NULL; r == -ENOENT && end;
+	for (char *end = path ? path + strlen(path) : NULL; pf_knob_missing(r) && end;
 	     end = strrchr(path, '/')) {
 		*end = '\0';
-		r = cg->ops->read(cg, *path ? path : "/", "cpuset.cpus.effective", &text, NULL);
+		r = cg->ops->read(cg, *path ? path : "/", "cpuset.cpus.effective", &text, err);
 	}
-	return r == 0 && pf_set_parse(text, &set, NULL) == 0 && pf_set_equal(&set, cpus);
+	r = r ?: pf_set_parse(text, &set, err);
+	return r ?: pf_set_equal(&set, cpus);
 }
 
 /*
  * Whether a thread's mask is nobody else's: it is the one that we set, or the whole cpuset, to which
- * the kernel resets it when we, or anyone, write that.
+ * the kernel resets it when we, or anyone, write that. Return: 1, 0, or -errno.
  */
-static bool affinity_is_ours(struct pf_cgroup *cg, const struct pf_record_thread *thread,
-			     const struct pf_task *task)
+static int affinity_is_ours(struct pf_cgroup *cg, const struct pf_record_thread *thread,
+			    const struct pf_task *task, struct pf_err *err)
 {
 	if (thread->has_wrote && pf_set_equal(&task->cpus_allowed, &thread->wrote))
-		return true;
+		return 1;
 	if (thread->has_writing && pf_set_equal(&task->cpus_allowed, &thread->writing))
-		return true;
-	return has_group_cpus(cg, task->cgroup, &task->cpus_allowed);
+		return 1;
+	return has_group_cpus(cg, task->cgroup, &task->cpus_allowed, err);
 }
 
 /* Asked before anything is changed: putting a cpuset back resets masks, too. */
@@ -72,9 +77,14 @@ static void look_at_threads(struct release *release)
 	for (size_t i = 0; i < release->record->thread_count; i++) {
 		const struct pf_record_thread *thread = &release->record->threads[i];
 		PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+		struct pf_err err = {};
+		int r = pf_step_task(release->cg, thread->tid, thread->start_ticks, &task, &err);
 
-		if (pf_step_task(release->cg, thread->tid, thread->start_ticks, &task, NULL) == 0)
-			release->affinity_ours[i] = affinity_is_ours(release->cg, thread, &task);
+		if (r == -ESRCH)
+			continue;
+		r = r ?: affinity_is_ours(release->cg, thread, &task, &err);
+		release->affinity_ours[i] = r > 0;
+		release->thread_failed[i] = !count(release, r, &err);
 	}
 }
 
@@ -97,8 +107,9 @@ static void move_threads(struct release *release)
 	for (size_t i = 0; i < release->record->thread_count; i++) {
 		struct pf_err err = {};
 
-		release->thread_failed[i] = !count(
-			release, move_back(release->cg, &release->record->threads[i], &err), &err);
+		if (!count(release, move_back(release->cg, &release->record->threads[i], &err),
+			   &err))
+			release->thread_failed[i] = true;
 	}
 }
 

@@ -147,8 +147,7 @@ static int do_make_group(struct pf_apply *apply, const struct pf_step *step, str
 
 /* --- controllers ---------------------------------------------------------------------------- */
 
-/* Whether all of "+cpuset +cpu" stands in "cpuset cpu memory". */
-static bool all_enabled(const char *wanted, const char *now)
+bool pf_step_enabled(const char *wanted, const char *now)
 {
 	char word[32];
 
@@ -177,14 +176,14 @@ static int do_controllers(struct pf_apply *apply, const struct pf_step *step, st
 
 	if (r < 0)
 		return r;
-	if (all_enabled(step->value, undo->was))
+	if (pf_step_enabled(step->value, undo->was))
 		return ALREADY;
 	r = cg->ops->write(cg, step->group, file, step->value, err);
 	if (r < 0)
 		return r;
 	undo->changed = true;
 	r = cg->ops->read(cg, step->group, file, &now, err);
-	if (!r && !all_enabled(step->value, now))
+	if (!r && !pf_step_enabled(step->value, now))
 		r = pf_fail_plain(err, EXDEV, "%s of %.200s reads '%.60s' after '%.60s'", file,
 				  step->group, now, step->value);
 	return r;

@@ -36,6 +36,9 @@ void pf_step_run(struct pf_apply *apply, const struct pf_plan *plan, const struc
 int pf_step_undo(struct pf_apply *apply, const struct pf_step *step, const struct pf_undo *undo,
 		 struct pf_err *err);
 
+/* Whether all of "+cpuset +cpu" stands in "cpuset cpu memory". */
+bool pf_step_enabled(const char *wanted, const char *now);
+
 /* Disables again what "+cpuset +cpu" in @value enabled beyond @was. */
 int pf_step_undo_controllers(struct pf_cgroup *cg, const char *group, const char *value,
 			     const char *was, struct pf_err *err);

@@ -348,6 +348,26 @@ int pf_database_store(struct pf_database *database, struct pf_event *const *even
 
 /* ---- retention ---------------------------------------------------------------------------- */
 
+int pf_database_newest(struct pf_database *database, uint64_t until_ns, uint64_t *out,
+		       struct pf_err *err)
+{
+	sqlite3_stmt *rows = NULL;
+	int code, r = prepare(database,
+			      "SELECT wall_ns FROM event WHERE wall_ns <= ? ORDER BY seq DESC "
+			      "LIMIT 1",
+			      &rows, err);
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(rows, 1, (sqlite3_int64)until_ns);
+	code = sqlite3_step(rows);
+	*out = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(rows, 0) : 0;
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		r = pf_database_fail(database->db, "read", err);
+	sqlite3_finalize(rows);
+	return r;
+}
+
 /* The last of the rows behind @first, at most TRIM_ROWS of them, that are all older. */
 static int find_old(struct pf_database *database, uint64_t first, uint64_t before_ns,
 		    uint64_t *last, struct pf_err *err)

@@ -64,6 +64,10 @@ bool pf_database_gone(const struct pf_database *database);
 int pf_database_store(struct pf_database *database, struct pf_event *const *events, size_t count,
 		      struct pf_hash *hashes, struct pf_err *err);
 
+/* The wall clock of the newest event that is not younger than @until_ns; *out is 0 without one. */
+int pf_database_newest(struct pf_database *database, uint64_t until_ns, uint64_t *out,
+		       struct pf_err *err);
+
 /**
  * pf_database_trim - removes the oldest events, at most some thousand, and records that it did
  * @before_ns: events older than this wall-clock time; 0: none for their age

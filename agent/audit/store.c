@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/audit/clock.h"
 #include "agent/audit/database.h"
 #include "agent/audit/journal.h"
 #include "agent/base/cleanup.h"
@@ -54,6 +55,7 @@ struct pf_audit {
 	uint64_t retry_at_ns; /* 0: no failure */
 	uint64_t trim_at_ns;
 	uint64_t stored_since_trim;
+	struct pf_audit_clock clock;
 	char *aside; /* a damaged file that is not told yet */
 };
 
@@ -337,10 +339,38 @@ static void keep_backlog(struct pf_audit *audit)
 		audit->journaled = audit->backlog_count;
 }
 
+/* What is older goes; 0: nothing does, since it may go on or the clock is not to be believed. */
+static int too_old(struct pf_audit *audit, uint64_t max_age, uint64_t *before, struct pf_err *err)
+{
+	static const char words[] =
+		"the wall clock has gone ahead: no event is removed for its age before it has "
+		"stayed so for a day";
+	uint64_t wall = now_ns(CLOCK_REALTIME), boot = now_ns(CLOCK_BOOTTIME), witness = 0;
+	uint64_t leap = pf_clock_leap(max_age);
+	bool jumped = false, known = audit->clock.known, believed;
+	int r;
+
+	*before = 0;
+	if (!max_age || max_age >= wall)
+		return 0;
+	if (!known) {
+		r = pf_database_newest(audit->database, wall - leap, &witness, err);
+		if (r < 0)
+			return r;
+		pf_clock_start(&audit->clock, wall, boot, leap, witness);
+	}
+	believed = pf_clock_believed(&audit->clock, wall, boot, leap, &jumped);
+	if (!believed && (jumped || !known))
+		set_notice(audit, words);
+	if (believed)
+		*before = wall - max_age;
+	return 0;
+}
+
 /* Return: whether more is to be removed at once. */
 static bool trim(struct pf_audit *audit)
 {
-	uint64_t now = now_ns(CLOCK_MONOTONIC), wall = now_ns(CLOCK_REALTIME), max_age, max_size;
+	uint64_t now = now_ns(CLOCK_MONOTONIC), before = 0, max_age, max_size;
 	struct pf_err err = {};
 	bool more = false;
 	int r;
@@ -353,8 +383,8 @@ static bool trim(struct pf_audit *audit)
 	pthread_mutex_unlock(&audit->lock);
 	audit->stored_since_trim = 0;
 	audit->trim_at_ns = now + TRIM_NS;
-	r = pf_database_trim(audit->database, max_age && max_age < wall ? wall - max_age : 0,
-			     max_size, &more, &err);
+	r = too_old(audit, max_age, &before, &err);
+	r = r ?: pf_database_trim(audit->database, before, max_size, &more, &err);
 	if (r == -EBADMSG)
 		set_aside(audit, &err);
 	else if (r < 0)

@@ -81,10 +81,12 @@ static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_g
 	}
 	if (held->pid == guest->pid)
 		return 0;
-	held->pid = guest->pid;
 	r = pf_ledger_adopt(agent->ledger, guest->uuid, guest->pid, &held->released, &err);
+	if (r == -ENOMEM)
+		return r; /* asked again at the next pass */
 	if (r < 0)
 		pf_log(LOG_WARNING, "guest '%s': %s", guest->name, err.text);
+	held->pid = guest->pid;
 	finish_release(agent, held);
 	return 0;
 }

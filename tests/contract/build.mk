@@ -3,6 +3,7 @@
 # checks the running kernel in the lab.
 
 CONTRACT_SRC := tests/contract/kernel.c tests/contract/suite.c tests/contract/plans.c \
+	tests/fake/after.c \
 	$(wildcard agent/base/*.c agent/model/*.c agent/apply/*.c cgroup/*.c)
 
 contract: $(B)/contract-kernel

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/contract/plans.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/apply/apply.h"
 #include "agent/apply/ledger.h"
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
+#include "tests/fake/after.h"
 
 #define UUID "6f1c0d3e-0000-4000-8000-00000000abcd"
 
@@ -236,4 +240,85 @@ enum pf_contract_result plans_that_fail_are_undone(struct pf_contract *t)
 	if (strcmp(work.before, work.after))
 		return failed(t, "before: %.400s; after the undo: %.400s", work.before, work.after);
 	return PF_CONTRACT_OK;
+}
+
+/* --- killed --------------------------------------------------------------------------------- */
+
+static void count_down(void *ctx, const char *what, const char *where)
+{
+	unsigned int *left = ctx;
+
+	(void)what, (void)where;
+	if (!--*left)
+		kill(getpid(), SIGKILL);
+}
+
+/* In a process of its own. Return: whether it was killed after @changes changes; -errno. */
+static int apply_and_die(struct work *work, unsigned int changes)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		if (pf_after_new(work->t->cg, count_down, &changes, &work->apply.cg) < 0)
+			_exit(1);
+		_exit(apply(work) ? 1 : 0);
+	}
+	if (waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return WIFSIGNALED(status) ? 1 : -WEXITSTATUS(status);
+}
+
+static int reopen(struct work *work)
+{
+	int r;
+
+	pf_ledger_free(&work->ledger);
+	r = pf_ledger_open(work->dir, &work->ledger, &work->t->err);
+	work->apply.ledger = work->ledger;
+	return r;
+}
+
+/* Return: 1 when it was killed and all came true, 0 when the plan has fewer changes, -1 with words. */
+static int survive(struct work *work, unsigned int changes)
+{
+	struct pf_contract *t = work->t;
+	int killed = apply_and_die(work, changes);
+
+	if (killed < 0 || reopen(work) < 0)
+		snprintf(t->words, sizeof(t->words), "change %u: %.600s", changes,
+			 killed < 0 ? strerror(-killed) : t->err.text);
+	else if (apply(work) || other_than(work, PF_OUTCOME_DONE, PF_OUTCOME_SKIPPED))
+		failed(t, "killed after change %u, then: %.600s", changes, t->err.text);
+	else if (work->apply.ledger_err.code || reopen(work) < 0 ||
+		 pf_ledger_release(work->ledger, &work->apply, UUID, &t->err))
+		failed(t, "killed after change %u, then released: %.300s %.300s", changes,
+		       work->apply.ledger_err.text, t->err.text);
+	else
+		return killed;
+	return -1;
+}
+
+enum pf_contract_result plans_survive_a_kill_after_any_change(struct pf_contract *t)
+{
+	PF_CLEANUP(work_clear) struct work work = {.t = t};
+	unsigned int changes = 0;
+	int killed = 1;
+
+	if (begin(&work) < 0)
+		return failed(t, "%s", t->err.text);
+	add_steps(&work, "2048");
+	while (killed > 0) {
+		killed = survive(&work, ++changes);
+		if (killed < 0)
+			return PF_CONTRACT_FAILED;
+		free(work.after);
+		work.after = picture(&work);
+		if (strcmp(work.before, work.after))
+			return failed(t, "before: %.400s; killed after change %u and released: %.400s",
+				      work.before, changes, work.after);
+	}
+	return changes > 8 ? PF_CONTRACT_OK : failed(t, "a plan of %u changes", changes - 1);
 }

@@ -759,6 +759,7 @@ const struct pf_contract_check pf_contract_checks[] = {
 	CHECK(an_offline_cpu_spills),
 	CHECK(plans_come_true_and_are_released),
 	CHECK(plans_that_fail_are_undone),
+	CHECK(plans_survive_a_kill_after_any_change),
 };
 
 const size_t pf_contract_check_count = sizeof(pf_contract_checks) / sizeof(pf_contract_checks[0]);

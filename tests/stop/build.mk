@@ -5,7 +5,8 @@
 .PHONY: stop
 stop: $(B)/stop/pinfoldd
 
-$(B)/stop/pinfoldd: $(AGENT_OBJ) $(LIB_OBJ) $(B)/obj/tests/stop/stop.o
+$(B)/stop/pinfoldd: $(AGENT_OBJ) $(LIB_OBJ) $(B)/obj/tests/stop/stop.o \
+		$(B)/obj/tests/fake/after.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -Wl,--wrap=pf_cgroup_open,--wrap=pf_unit_set \
 		-Wl,--wrap=pf_ledger_save -o $@ $^ \

@@ -485,6 +485,29 @@ static void a_migration_that_fails_changes_nothing(void **state)
 			 0);
 }
 
+static void add_at(struct pf_audit *audit, uint64_t wall_ns)
+{
+	struct pf_event event;
+
+	make_event(&event, 1);
+	event.wall_ns = wall_ns;
+	pf_audit_add(audit, &event);
+}
+
+static void add_now(struct pf_audit *audit)
+{
+	add_at(audit, (uint64_t)time(NULL) * UINT64_C(1000000000));
+}
+
+static void stamp_ago(const struct place *place, uint64_t seconds)
+{
+	struct pf_audit *audit = open_audit(place, 0);
+
+	add_at(audit, ((uint64_t)time(NULL) - seconds) * UINT64_C(1000000000));
+	assert_int_equal(pf_audit_flush(audit, NULL), 0);
+	assert_int_equal(pf_audit_close(&audit), 0);
+}
+
 static void old_events_go_and_the_rest_can_be_verified(void **state)
 {
 	const struct pf_audit_options options = {.path = ((struct place *)*state)->path,
@@ -492,21 +515,43 @@ static void old_events_go_and_the_rest_can_be_verified(void **state)
 	struct pf_audit *audit = NULL;
 	struct place *place = *state;
 
-	/* 30 from 2023, and one of now. */
+	/* 30 from 2023, one from before the last half hour, and one of now. */
 	fill(place, 30);
+	stamp_ago(place, 2700);
 	assert_int_equal(pf_audit_open(&options, &audit, NULL), 0);
 	assert_int_equal(pf_audit_flush(audit, NULL), 0);
 	pf_audit_close(&audit);
 	assert_told(place, PF_EVENT_RETENTION, "30 events removed for their age, up to 30, hash ");
-	assert_int_equal(ask_db(place, "SELECT count(*) FROM event"), 1);
+	assert_int_equal(ask_db(place, "SELECT count(*) FROM event"), 2);
 	assert_int_equal(ask_db(place, "SELECT seq FROM chain WHERE name = 'anchor'"), 30);
-	assert_intact(place, 31, 31);
+	assert_intact(place, 31, 32);
 	/* The next start has nothing to remove. */
 	assert_int_equal(pf_audit_open(&options, &audit, NULL), 0);
 	pf_audit_close(&audit);
-	assert_intact(place, 31, 31);
+	assert_intact(place, 31, 32);
 	fill(place, 5);
-	assert_intact(place, 31, 36);
+	assert_intact(place, 31, 37);
+}
+
+/* A clock that nothing vouches for: set ahead by years, or the agent was off for as long. */
+static void a_clock_gone_ahead_takes_no_event_with_it(void **state)
+{
+	const struct pf_audit_options options = {.path = ((struct place *)*state)->path,
+						 .max_age_usec = UINT64_C(3600000000)};
+	struct pf_audit_state seen = {};
+	struct pf_audit *audit = NULL;
+	struct place *place = *state;
+
+	fill(place, 30); /* from 2023 */
+	for (int start = 0; start < 3; start++) {
+		assert_int_equal(pf_audit_open(&options, &audit, NULL), 0);
+		add_now(audit);
+		assert_int_equal(pf_audit_flush(audit, NULL), 0);
+		pf_audit_take_state(audit, &seen);
+		assert_non_null(strstr(seen.notice, "the wall clock has gone ahead"));
+		pf_audit_close(&audit);
+		assert_intact(place, 1, 31 + (uint64_t)start);
+	}
 }
 
 static void only_the_old_ones_at_the_beginning_go(void **state)
@@ -630,6 +675,7 @@ int main(void)
 		TEST(a_migrated_record_is_still_intact),
 		TEST(a_migration_that_fails_changes_nothing),
 		TEST(old_events_go_and_the_rest_can_be_verified),
+		TEST(a_clock_gone_ahead_takes_no_event_with_it),
 		TEST(only_the_old_ones_at_the_beginning_go),
 		TEST(a_file_that_grows_too_large_loses_its_oldest),
 		TEST(a_large_removal_comes_in_pieces),
