@@ -27,8 +27,9 @@ const struct pf_hooks pf_hooks[] = {
 	{
 		.name = "placement",
 		.program = { "pf_new_thread" },
-		.gives = "the first placement of a new thread",
-		.fallback = "a new thread outside is seen at its next move, or when settling",
+		.gives = "new threads, and where the first of their placements is",
+		.fallback = "a new thread is found by the next full pass, one outside is seen at its "
+			    "next move",
 	},
 	{
 		.name = "affinity",

@@ -272,6 +272,35 @@ static __noinline u32 inherited_slot(void)
 }
 
 /*
+ * What a new thread is there for, and so where it belongs, only user space can tell, by its name.
+ * Threads come and go all the time in some guests: one record for all that come until it has looked.
+ */
+static __noinline int tell_newcomer(struct task_struct *p, u32 slot_plus_1, u64 cgid)
+{
+	struct pf_slot *slot = slot_at(slot_plus_1);
+	u64 *newcomer = &policy.tat[pf_bound(slot->guest, PF_GUESTS)].newcomer;
+	struct pf_record *r;
+
+	if (!policy.head.live || slot->flags & PF_SLOT_SILENT || *newcomer ||
+	    __sync_lock_test_and_set(newcomer, 1))
+		return 0;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		*newcomer = 0;
+		count_record(slot_plus_1, false);
+		return 0;
+	}
+	record_begin(r, bpf_ktime_get_boot_ns(), PF_REC_THREAD, PF_CAUSE_UNKNOWN, cgid);
+	record_slot(r, slot_plus_1);
+	record_thread(r, p);
+	actor_is_current(&r->actor);
+	r->flags = PF_RF_ACTOR;
+	count_record(slot_plus_1, true);
+	bpf_ringbuf_submit(r, wake_flags());
+	return 0;
+}
+
+/*
  * A clone's first placement is no migration. Every thread of a guest gets its state here, so that
  * it is known when somebody moves it to another group later.
  */
@@ -295,6 +324,7 @@ int BPF_PROG(pf_new_thread, struct task_struct *p)
 	t = bpf_task_storage_get(&threads, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (t)
 		thread_belongs(t, slot_plus_1, cgid);
+	tell_newcomer(p, slot_plus_1, cgid);
 	step.from = step.to = p->thread_info.cpu;
 	step.slot = slot_at(slot_plus_1);
 	if (at_home(step.slot, step.to))

@@ -35,6 +35,7 @@ enum pf_rec_kind {
 	PF_REC_NUMA = 8,   /* NUMA balancing moves the thread from from_cpu to to_cpu */
 	PF_REC_PAGES = 9,  /* pages were migrated; value: how many, reason in from_cpu */
 	PF_REC_GROUP = 10, /* a child group was made in a guest's group and inherits its slot */
+	PF_REC_THREAD = 12, /* a new thread; one record until user space has looked at the guest */
 };
 
 enum pf_rec_cause {

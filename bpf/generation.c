@@ -18,7 +18,7 @@
 #define DEFAULT_RING_BYTES (8u << 20)
 #define DEFAULT_TELL_RATE 1000u
 #define DEFAULT_TELL_BURST 256u
-#define LEAST_SLOTS 512u
+#define LEAST_SLOTS 4096u
 #define SLOTS_PER_CPU 16u
 
 const char *const pf_map_names[PF_MAPS] = {

@@ -97,6 +97,9 @@ int pf_bpf_counters(struct pf_bpf *bpf, uint32_t slot, struct pf_counters *out,
 /* Whether writes to control files of a group outside the table are told (slices, scopes). */
 int pf_bpf_watch(struct pf_bpf *bpf, uint64_t cgid, bool on, struct pf_err *err);
 
+/* Before user space looks at a guest's threads: the next that comes is told (PF_REC_THREAD). */
+void pf_bpf_looking(struct pf_bpf *bpf, uint32_t guest);
+
 /* Whose acts are not told: the agent's own process. Kept in the pins until changed. */
 void pf_bpf_set_self(struct pf_bpf *bpf, uint32_t tgid);
 

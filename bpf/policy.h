@@ -63,7 +63,7 @@ struct pf_policy_head {
 	__u32 ring_bytes;
 	__u32 live;				   /* 0: another generation of programs counts */
 	__u32 cpus_down;			   /* CPUs that are going or have gone offline */
-	__u32 reserved0;
+	__u32 slot_hint;			   /* user space's: where to look for a free slot */
 	__s32 capability[PF_CAPABILITIES_MAX];	   /* 0 attached, -errno refused; by loader.c's list */
 	__u32 left __attribute__((aligned(64)));   /* guest threads may be in groups not in the table */
 	__u32 moving;				   /* writes to cgroup.procs or .threads under way */
@@ -102,10 +102,11 @@ struct pf_slot {
 };
 _Static_assert(sizeof(struct pf_slot) == 16 + 64 * 24 + 128, "pf_slot is ABI");
 
-/* The token bucket of a guest as the time at which it will be empty, on a cache line of its own. */
+/* Of a guest, on a cache line of its own: its token bucket as the time at which it will be empty. */
 struct pf_tat {
 	__u64 empty_at;
-	__u64 reserved[7];
+	__u64 newcomer; /* 1: a PF_REC_THREAD was told, and user space has not looked since */
+	__u64 reserved[6];
 };
 
 /*

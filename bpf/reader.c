@@ -77,6 +77,12 @@ int pf_bpf_watch(struct pf_bpf *bpf, uint64_t cgid, bool on, struct pf_err *err)
 	return 0;
 }
 
+void pf_bpf_looking(struct pf_bpf *bpf, uint32_t guest)
+{
+	if (guest < PF_GUESTS)
+		__atomic_store_n(&bpf->now.policy->tat[guest].newcomer, 0, __ATOMIC_SEQ_CST);
+}
+
 void pf_bpf_set_self(struct pf_bpf *bpf, uint32_t tgid)
 {
 	__atomic_store_n(&bpf->now.policy->head.self_tgid, tgid, __ATOMIC_RELEASE);

@@ -69,14 +69,17 @@ int pf_slot_alloc(struct pf_policy *policy, const struct pf_slot_promise *promis
 
 	if (r)
 		return r;
+	/* From where the last one was found: 200 guests' leaves are 3,000 slots in a row. */
 	for (uint32_t i = 0; i < policy->head.slots; i++) {
-		struct pf_slot *slot = &policy->slot[i];
+		uint32_t at = (policy->head.slot_hint + i) % policy->head.slots;
+		struct pf_slot *slot = &policy->slot[at];
 
 		if (in_use(slot))
 			continue;
 		write_slot(policy, slot, promise);
 		store(&slot->generation, slot->generation + 1);
-		*out = i;
+		policy->head.slot_hint = at + 1;
+		*out = at;
 		return 0;
 	}
 	return pf_fail_plain(err, ENOSPC, "all %u slots for roles of guests are in use",

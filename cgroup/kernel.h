@@ -11,6 +11,8 @@ struct pf_kernel {
 	char *mount; /* where cgroup v2 is mounted: for libcgroup and for words */
 	int root_fd; /* O_PATH, of mount */
 	int proc_fd; /* O_PATH, of /proc */
+	char *near;  /* the group that was looked up last, which is read next; or NULL */
+	int near_fd; /* O_PATH, of it */
 };
 
 /* What is mounted where, as far as pf_cgroup_open() needs it. Strings are owned. */

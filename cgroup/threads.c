@@ -159,7 +159,7 @@ static int read_part(int dir, const char *file, struct pf_task *task,
 		     int (*parse)(const char *text, struct pf_task *task))
 {
 	pf_auto_free char *text = NULL;
-	int r = pf_file_read(dir, file, &text, NULL);
+	int r = pf_file_read_once(dir, file, &text, NULL);
 
 	return r < 0 ? r : parse(text, task);
 }

@@ -85,14 +85,39 @@ static struct pf_kernel *kernel_of(struct pf_cgroup *cg)
 	return (struct pf_kernel *)cg; /* embedded first */
 }
 
+static void forget_near(struct pf_kernel *kernel)
+{
+	free(pf_take_ptr(kernel->near));
+	pf_cleanup_close(&kernel->near_fd);
+	kernel->near_fd = -1;
+}
+
+/* Lists of threads come piece by piece, everything else in one go. */
+static int read_file(int dir, const char *file, char **out)
+{
+	bool list = strcmp(file, "cgroup.threads") == 0 || strcmp(file, "cgroup.procs") == 0;
+
+	return list ? pf_file_read(dir, file, out, NULL) : pf_file_read_once(dir, file, out, NULL);
+}
+
+/*
+ * A group's files are read one after the other once it was looked up: its directory stays open for
+ * that. Gone, or made anew under the same name, it has no files any more: looked up again then.
+ */
 static int kernel_read(struct pf_cgroup *cg, const char *group, const char *file, char **out,
 		       struct pf_err *err)
 {
-	pf_auto_close int dir = pf_group_open(kernel_of(cg), group);
+	struct pf_kernel *kernel = kernel_of(cg);
+	pf_auto_close int dir = -1;
 	char word[PF_GROUP_WORD];
-	int r;
+	int r = -ENOENT;
 
-	r = dir < 0 ? dir : pf_file_read(dir, file, out, NULL);
+	if (kernel->near && strcmp(kernel->near, group) == 0)
+		r = read_file(kernel->near_fd, file, out);
+	if (r == -ENOENT || r == -ENODEV) {
+		dir = pf_group_open(kernel, group);
+		r = dir < 0 ? dir : read_file(dir, file, out);
+	}
 	if (r < 0)
 		return pf_fail(err, r, "read %s of cgroup %s", file, pf_group_word(group, word));
 	return 0;
@@ -118,7 +143,8 @@ static int kernel_write(struct pf_cgroup *cg, const char *group, const char *fil
 
 static int kernel_id(struct pf_cgroup *cg, const char *group, uint64_t *out, struct pf_err *err)
 {
-	pf_auto_close int dir = pf_group_open(kernel_of(cg), group);
+	struct pf_kernel *kernel = kernel_of(cg);
+	pf_auto_close int dir = pf_group_open(kernel, group);
 	char word[PF_GROUP_WORD];
 	struct stat st;
 	int r = dir < 0 ? dir : 0;
@@ -127,6 +153,10 @@ static int kernel_id(struct pf_cgroup *cg, const char *group, uint64_t *out, str
 		r = -errno;
 	if (r < 0)
 		return pf_fail(err, r, "look up cgroup %s", pf_group_word(group, word));
+	forget_near(kernel);
+	kernel->near = strdup(group);
+	if (kernel->near)
+		kernel->near_fd = pf_take_fd(&dir);
 	*out = st.st_ino;
 	return 0;
 }
@@ -194,6 +224,7 @@ static void kernel_close(struct pf_cgroup *cg)
 {
 	struct pf_kernel *kernel = kernel_of(cg);
 
+	forget_near(kernel);
 	pf_cleanup_close(&kernel->root_fd);
 	pf_cleanup_close(&kernel->proc_fd);
 	free(kernel->mount);
@@ -341,7 +372,8 @@ int pf_cgroup_open(struct pf_cgroup **out, struct pf_err *err)
 
 	if (!kernel)
 		return pf_fail(err, ENOMEM, "open the cgroup tree");
-	*kernel = (struct pf_kernel){.cg.ops = &kernel_ops, .root_fd = -1, .proc_fd = -1};
+	*kernel = (struct pf_kernel){.cg.ops = &kernel_ops, .root_fd = -1, .proc_fd = -1,
+				     .near_fd = -1};
 	r = find_mount(&kernel->mount, err);
 	if (r < 0)
 		return r;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,11 @@ static const char *relative(const char *path)
 	return *path ? path : ".";
 }
 
-/* Reads to the end of @fd; sysfs, procfs and cgroupfs files tell no size beforehand. */
-static int read_all(int fd, char **out)
+/*
+ * Reads to the end of @fd; sysfs, procfs and cgroupfs files tell no size beforehand.
+ * @once: what is read at once and leaves room in the buffer is all there is
+ */
+static int read_all(int fd, bool once, char **out)
 {
 	pf_auto_free char *buf = NULL;
 	size_t size = 4096, len = 0;
@@ -46,6 +50,8 @@ static int read_all(int fd, char **out)
 		if (n == 0)
 			break;
 		len += (size_t)n;
+		if (once && size - len > 1)
+			break;
 		if (size - len < 2) {
 			char *bigger = realloc(buf, size * 2);
 
@@ -62,17 +68,27 @@ static int read_all(int fd, char **out)
 	return 0;
 }
 
-int pf_file_read(int dirfd, const char *path, char **out, struct pf_err *err)
+static int read_path(int dirfd, const char *path, bool once, char **out, struct pf_err *err)
 {
 	pf_auto_close int fd = openat(dirfd, relative(path), O_RDONLY | O_CLOEXEC);
 	int r;
 
 	if (fd < 0)
 		return pf_fail(err, errno, "open %s", path);
-	r = read_all(fd, out);
+	r = read_all(fd, once, out);
 	if (r < 0)
 		return pf_fail(err, r, "read %s", path);
 	return 0;
+}
+
+int pf_file_read(int dirfd, const char *path, char **out, struct pf_err *err)
+{
+	return read_path(dirfd, path, false, out, err);
+}
+
+int pf_file_read_once(int dirfd, const char *path, char **out, struct pf_err *err)
+{
+	return read_path(dirfd, path, true, out, err);
 }
 
 int pf_file_read_u64(int dirfd, const char *path, unsigned long long *out, struct pf_err *err)

@@ -27,6 +27,13 @@ int pf_root_open(const char *path, struct pf_err *err);
  */
 int pf_file_read(int dirfd, const char *path, char **out, struct pf_err *err);
 
+/*
+ * The same with one read(2) where that leaves room in the buffer. For files that the kernel writes
+ * in one go (single_open(), a cgroup's knobs), not for lists that it makes piece by piece
+ * (cgroup.threads): there a short read may not be the end.
+ */
+int pf_file_read_once(int dirfd, const char *path, char **out, struct pf_err *err);
+
 /* Reads a file that holds one unsigned decimal number. */
 int pf_file_read_u64(int dirfd, const char *path, unsigned long long *out, struct pf_err *err);
 

@@ -45,6 +45,7 @@ struct pf_held {
 	struct pf_aways aways; /* its threads outside */
 	bool woken;	       /* something was seen that asks for a pass */
 	uint64_t looked_usec;  /* the newest pass */
+	uint64_t newcomer_usec; /* the newest look for the sake of new threads */
 	uint64_t due_usec;     /* the next one, 0 for no time in particular */
 	uint64_t suppressed_told;
 	uint64_t dropped_told;

@@ -19,6 +19,8 @@
 #define LOSSES_EVERY_USEC UINT64_C(10000000)
 /* A storm of acts does not make more passes than this over one guest. */
 #define LOOK_EVERY_USEC UINT64_C(20000)
+#define NEWCOMER_USEC UINT64_C(100000)
+#define NEWCOMERS_EVERY_USEC UINT64_C(1000000)
 
 /* ---- telling ----------------------------------------------------------------------------- */
 
@@ -191,10 +193,22 @@ static void take_event(struct pf_agent *agent, struct pf_held *held,
 		else
 			held->pages_moved += record->value;
 		break;
+	case PF_REC_THREAD: /* taken before */
 	case PF_REC_NUMA: /* where it leaves the promise, that is told as an escape */
 	case PF_REC_CPU:
 		break;
 	}
+}
+
+/* Not at once: it is told before it has its name, and often others follow. */
+static void take_newcomer(struct pf_agent *agent, struct pf_held *held)
+{
+	uint64_t when = pf_now_usec() + NEWCOMER_USEC;
+
+	if (when < held->newcomer_usec + NEWCOMERS_EVERY_USEC)
+		when = held->newcomer_usec + NEWCOMERS_EVERY_USEC;
+	held->newcomer_usec = when;
+	pf_reconcile_at(agent, held, when);
 }
 
 static void on_record(const struct pf_record *record, const char *uuid, const char *group,
@@ -211,6 +225,10 @@ static void on_record(const struct pf_record *record, const char *uuid, const ch
 		take_cpu(agent, record, &clocks);
 	if (!held)
 		return;
+	if (record->kind == PF_REC_THREAD) {
+		take_newcomer(agent, held);
+		return;
+	}
 	if (!group && record->kind == PF_REC_MOVED)
 		group = found = pf_record_group_path(record->cgid, (pid_t)record->tid);
 	if (pf_record_event(record, group, &clocks, &event) < 0)
@@ -398,6 +416,17 @@ void pf_watching_host(struct pf_agent *agent)
 {
 	if (agent->watching.watch)
 		pf_watch_host(agent->watching.watch, &agent->host);
+}
+
+bool pf_watching_sees_all(const struct pf_agent *agent)
+{
+	return agent->watching.reading && pf_watch_sees_all(agent->watching.watch);
+}
+
+void pf_watching_looking(struct pf_agent *agent, const struct pf_held *held)
+{
+	if (agent->watching.watch)
+		pf_watch_looking(agent->watching.watch, held->uuid);
 }
 
 void pf_watching_guest(const struct pf_placement *placement, const struct pf_actual *actual,

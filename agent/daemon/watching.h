@@ -18,6 +18,12 @@ int pf_watching_start(struct pf_agent *agent, struct pf_err *err);
 
 void pf_watching_stop(struct pf_agent *agent);
 
+/* Whether every change that counts is told, so that looking is only a safety net. */
+bool pf_watching_sees_all(const struct pf_agent *agent);
+
+/* The guest's threads are about to be read. */
+void pf_watching_looking(struct pf_agent *agent, const struct pf_held *held);
+
 /* The host was read anew, before its guests are. */
 void pf_watching_host(struct pf_agent *agent);
 

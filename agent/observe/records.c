@@ -69,6 +69,7 @@ static enum pf_event_kind kind_of(const struct pf_record *record)
 		return PF_EVENT_MEMORY;
 	case PF_REC_CPU:
 	case PF_REC_GROUP:
+	case PF_REC_THREAD:
 		break;
 	}
 	return PF_EVENT_AGENT;
@@ -160,6 +161,7 @@ static void describe(const struct pf_record *record, const char *group, char det
 	case PF_REC_CPU:
 	case PF_REC_NUMA:
 	case PF_REC_GROUP:
+	case PF_REC_THREAD:
 		break;
 	}
 	describe_flags(record, detail);

@@ -65,14 +65,18 @@ static const struct spot *find_spot(const struct watched *guest, uint64_t cgid)
 static const struct watched *guest_of(const struct pf_watch *watch, const struct pf_record *record,
 				      const struct spot **spot)
 {
+	bool numbered = record->slot != PF_NOWHERE;
+
+	*spot = NULL;
 	for (size_t i = 0; i < watch->guest_count; i++) {
 		const struct watched *guest = &watch->guests[i];
 
+		if (numbered && record->guest != guest->number)
+			continue;
 		*spot = find_spot(guest, record->cgid);
-		if (*spot || (record->slot != PF_NOWHERE && record->guest == guest->number))
+		if (*spot || numbered)
 			return guest;
 	}
-	*spot = NULL;
 	return NULL;
 }
 
@@ -196,6 +200,20 @@ const struct pf_hook_capability *pf_watch_capabilities(const struct pf_watch *wa
 	return pf_bpf_capabilities(watch->bpf, count);
 }
 
+bool pf_watch_sees_all(const struct pf_watch *watch)
+{
+	static const char *const needed[] = {"placement", "affinity", "masks",  "knobs",
+					     "moves",	  "groups",   "hotplug"};
+	const struct pf_hook_capability *rows;
+	size_t count, seen = 0;
+
+	rows = pf_bpf_capabilities(watch->bpf, &count);
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < sizeof(needed) / sizeof(needed[0]); j++)
+			seen += rows[i].available && strcmp(rows[i].name, needed[j]) == 0;
+	return seen == sizeof(needed) / sizeof(needed[0]);
+}
+
 /* ---- following --------------------------------------------------------------------------- */
 
 void pf_watch_host(struct pf_watch *watch, const struct pf_host *host)
@@ -219,17 +237,24 @@ void pf_watch_host(struct pf_watch *watch, const struct pf_host *host)
 	watch->unsettled |= changed;
 }
 
-static bool number_taken(struct pf_watch *watch, uint32_t number)
+static int free_number(struct pf_watch *watch, uint32_t *out, struct pf_err *err)
 {
 	struct pf_policy *policy = pf_bpf_policy(watch->bpf);
+	bool taken[PF_GUESTS] = {};
 
 	for (size_t i = 0; i < watch->guest_count; i++)
-		if (watch->guests[i].number == number)
-			return true;
+		taken[watch->guests[i].number] = true;
 	for (uint32_t slot = 0; slot < policy->head.slots; slot++)
-		if ((policy->slot[slot].generation & 1) && policy->slot[slot].guest == number)
-			return true;
-	return false;
+		if (pf_slot_get(policy, slot, NULL) && policy->slot[slot].guest < PF_GUESTS)
+			taken[policy->slot[slot].guest] = true;
+	for (uint32_t number = 0; number < PF_GUESTS; number++) {
+		if (!taken[number]) {
+			*out = number;
+			return 0;
+		}
+	}
+	return pf_fail_plain(err, ENOSPC, "all %d guests that can be watched are in use",
+			     PF_GUESTS);
 }
 
 /* The number that the pins have for one of its leaves, or the first that nobody has. */
@@ -247,14 +272,7 @@ static int choose_number(struct pf_watch *watch, const struct pf_placement *plac
 			return 0;
 		}
 	}
-	for (uint32_t number = 0; number < PF_GUESTS; number++) {
-		if (!number_taken(watch, number)) {
-			*out = number;
-			return 0;
-		}
-	}
-	return pf_fail_plain(err, ENOSPC, "all %d guests that can be watched are in use",
-			     PF_GUESTS);
+	return free_number(watch, out, err);
 }
 
 static struct watched *add_guest(struct pf_watch *watch, const struct pf_placement *placement,
@@ -452,6 +470,14 @@ int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
 	return first;
 }
 
+void pf_watch_looking(struct pf_watch *watch, const char *uuid)
+{
+	const struct watched *guest = find_guest(watch, uuid);
+
+	if (guest)
+		pf_bpf_looking(watch->bpf, guest->number);
+}
+
 void pf_watch_drop(struct pf_watch *watch, const char *uuid)
 {
 	struct watched *guest = find_guest(watch, uuid);
@@ -464,22 +490,17 @@ void pf_watch_drop(struct pf_watch *watch, const char *uuid)
 	*guest = watch->guests[--watch->guest_count];
 }
 
-static bool slot_is_known(const struct pf_watch *watch, uint32_t slot)
-{
-	for (size_t i = 0; i < watch->guest_count; i++)
-		for (size_t j = 0; j < watch->guests[i].spot_count; j++)
-			if (watch->guests[i].spots[j].leaf &&
-			    watch->guests[i].spots[j].slot == slot)
-				return true;
-	return false;
-}
-
 void pf_watch_sweep(struct pf_watch *watch)
 {
 	struct pf_policy *policy = pf_bpf_policy(watch->bpf);
+	bool known[PF_SLOTS] = {};
 
+	for (size_t i = 0; i < watch->guest_count; i++)
+		for (size_t j = 0; j < watch->guests[i].spot_count; j++)
+			if (watch->guests[i].spots[j].leaf)
+				known[watch->guests[i].spots[j].slot] = true;
 	for (uint32_t slot = 0; slot < policy->head.slots; slot++)
-		if (pf_slot_get(policy, slot, NULL) && !slot_is_known(watch, slot))
+		if (!known[slot])
 			pf_slot_free(policy, slot);
 }
 

@@ -52,6 +52,12 @@ void pf_watch_close(struct pf_watch **watch);
 
 enum pf_bpf_origin pf_watch_origin(const struct pf_watch *watch);
 
+/*
+ * Whether every change of what is held is told: affinities, groups' files, threads that come or are
+ * moved, CPUs that come or go. If not, only looking finds it.
+ */
+bool pf_watch_sees_all(const struct pf_watch *watch);
+
 /* Lives as long as @watch. */
 const struct pf_hook_capability *pf_watch_capabilities(const struct pf_watch *watch,
 						       size_t *count);
@@ -69,6 +75,12 @@ void pf_watch_host(struct pf_watch *watch, const struct pf_host *host);
  */
 int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
 		   const struct pf_actual *actual, struct pf_err *err);
+
+/*
+ * Before its threads are read: the next one that comes is told (PF_REC_THREAD), one record for all
+ * that come until this is called again.
+ */
+void pf_watch_looking(struct pf_watch *watch, const char *uuid);
 
 /* The guest has ended. Without a guest of that UUID: nothing. */
 void pf_watch_drop(struct pf_watch *watch, const char *uuid);

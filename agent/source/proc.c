@@ -25,19 +25,21 @@
 #define PF_NO_SETAFFINITY 0x04000000
 
 /*
- * Fields 9 and 22. The name in field 2 may hold anything, ") " too: what counts is the last ')'.
+ * Fields 2, 9 and 22. The name in field 2 may hold anything, ") " too: what counts is the last ')'.
  */
 static bool parse_stat(const char *stat, struct pf_thread *out)
 {
-	const char *rest = strrchr(stat, ')');
+	const char *name = strchr(stat, '('), *rest = strrchr(stat, ')');
 	unsigned int flags;
 
-	if (!rest || sscanf(rest + 1,
-			    " %*c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-			    "%*d %*d %" SCNu64,
-			    &flags, &out->start_ticks) != 2)
+	if (!name || !rest || rest < name ||
+	    sscanf(rest + 1,
+		   " %*c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+		   "%*d %*d %" SCNu64,
+		   &flags, &out->start_ticks) != 2)
 		return false;
 	out->immovable = flags & PF_NO_SETAFFINITY;
+	snprintf(out->comm, sizeof(out->comm), "%.*s", (int)(rest - name - 1), name + 1);
 	return true;
 }
 
@@ -47,25 +49,35 @@ static bool is_gone(int r)
 }
 
 /* Return: 0, 1 when the thread has ended meanwhile, or -errno. */
+static int read_comm(int task, const char *tid, struct pf_thread *out, struct pf_err *err)
+{
+	pf_auto_free char *comm = NULL;
+	char path[PROC_PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), "%.20s/comm", tid);
+	r = pf_file_read_once(task, path, &comm, err);
+	if (r < 0)
+		return is_gone(r) ? 1 : r;
+	snprintf(out->comm, sizeof(out->comm), "%s", comm);
+	return 0;
+}
+
+/* As read_comm(). Newlines and backslashes of a name are escaped in stat, and only there. */
 static int read_thread(int task, const char *tid, struct pf_thread *out, struct pf_err *err)
 {
-	pf_auto_free char *stat = NULL, *comm = NULL;
+	pf_auto_free char *stat = NULL;
 	char path[PROC_PATH_MAX];
 	int r;
 
 	snprintf(path, sizeof(path), "%.20s/stat", tid);
-	r = pf_file_read(task, path, &stat, err);
-	if (r < 0)
-		return is_gone(r) ? 1 : r;
-	snprintf(path, sizeof(path), "%.20s/comm", tid);
-	r = pf_file_read(task, path, &comm, err);
+	r = pf_file_read_once(task, path, &stat, err);
 	if (r < 0)
 		return is_gone(r) ? 1 : r;
 	if (!parse_stat(stat, out))
 		return pf_fail_plain(err, EBADMSG, "/proc/.../task/%s/stat has no start time", tid);
 	out->tid = (pid_t)strtol(tid, NULL, 10);
-	snprintf(out->comm, sizeof(out->comm), "%s", comm);
-	return 0;
+	return strchr(out->comm, '\\') ? read_comm(task, tid, out, err) : 0;
 }
 
 static int thread_order(const void *a, const void *b)

@@ -26,7 +26,7 @@
 
 struct seen {
 	struct pf_dedupe dedupe;
-	uint64_t escapes, returns, placed;
+	uint64_t escapes, returns, placed, threads;
 	uint64_t outside_ns; /* sum of the return records */
 	struct pf_record last;
 };
@@ -41,6 +41,7 @@ static int note(const struct pf_record *record, void *arg)
 	s->escapes += record->kind == PF_REC_ESCAPE;
 	s->placed += record->kind == PF_REC_PLACED;
 	s->returns += record->kind == PF_REC_RETURN;
+	s->threads += record->kind == PF_REC_THREAD;
 	if (record->kind == PF_REC_RETURN)
 		s->outside_ns += record->value;
 	s->last = *record;
@@ -295,6 +296,42 @@ static void a_new_thread_outside_is_seen(void **state)
 	assert_int_equal(seen.last.kind, PF_REC_PLACED);
 }
 
+static void make_threads(unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		pthread_t thread;
+
+		assert_int_equal(pthread_create(&thread, NULL, nothing, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+}
+
+/* At home as well as outside; but a guest whose threads come and go all the time is no storm. */
+static void new_threads_are_told_once_until_somebody_looks(void **state)
+{
+	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = open_bpf(NULL);
+	uint32_t slot;
+
+	(void)state;
+	go_to(0);
+	slot = promise_cpu0(bpf, 0);
+	make_threads(50);
+	consume(bpf);
+	assert_int_equal(seen.threads, 1);
+	assert_int_equal(seen.last.slot, slot);
+	assert_int_equal(seen.last.guest, GUEST);
+	assert_int_equal(seen.last.tgid, getpid());
+	pf_bpf_looking(bpf, GUEST + 1);
+	make_threads(50);
+	consume(bpf);
+	assert_int_equal(seen.threads, 1);
+	pf_bpf_looking(bpf, GUEST);
+	make_threads(50);
+	consume(bpf);
+	assert_int_equal(seen.threads, 2);
+	assert_int_equal(seen.dedupe.missing, 0);
+}
+
 static void what_the_bucket_holds_back_is_counted(void **state)
 {
 	struct pf_bpf_options options = options_for(NULL);
@@ -453,6 +490,7 @@ int main(void)
 		KERNEL_TEST(time_outside_is_exact),
 		KERNEL_TEST(an_open_stay_is_read_by_settling),
 		KERNEL_TEST(a_new_thread_outside_is_seen),
+		KERNEL_TEST(new_threads_are_told_once_until_somebody_looks),
 		KERNEL_TEST(what_the_bucket_holds_back_is_counted),
 		KERNEL_TEST(strangers_are_not_counted),
 		KERNEL_TEST(a_restarted_agent_adopts_the_pins),
