@@ -14,3 +14,11 @@ $(B)/bench/bench: $(B)/obj/tests/bench/bench.o $(B)/obj/agent/base/err.o $(B)/ob
 
 bench: $(B)/bench/bench ## measure what the eBPF programs cost, here; writes docs/benchmarks.md
 	tests/bench/run
+
+$(B)/bench/standin: tests/bench/standin.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $< -lpthread
+
+.PHONY: bench-scale
+bench-scale: all $(B)/bench/standin ## measure repairs and 200 guests in the lab; writes docs/benchmarks-repair.md
+	tests/bench/scale
