@@ -260,5 +260,6 @@ void pf_held_clear(struct pf_held *held)
 	free(held->kept);
 	free(held->name);
 	free(held->told);
+	sd_event_source_disable_unref(held->exit);
 	*held = (struct pf_held){};
 }

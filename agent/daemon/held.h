@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <systemd/sd-event.h>
 
 #include "agent/daemon/acts.h"
 #include "agent/daemon/aways.h"
@@ -47,6 +48,9 @@ struct pf_held {
 	uint64_t looked_usec;  /* the newest pass */
 	uint64_t newcomer_usec; /* the newest look for the sake of new threads */
 	uint64_t due_usec;     /* the next one, 0 for no time in particular */
+	uint64_t words;	       /* pf_guest.words of the newest look */
+	sd_event_source *exit; /* readable when the process has ended */
+	bool counting;	       /* records came: what was lost is to be counted */
 	uint64_t suppressed_told;
 	uint64_t dropped_told;
 	uint64_t pages_balanced; /* not told yet */

@@ -26,9 +26,13 @@ static void say_status(const struct pf_agent *agent)
 	sd_notifyf(0, "STATUS=%zu guest%s", agent->held_count, agent->held_count == 1 ? "" : "s");
 }
 
+/* Until all guests are looked at, or, where that is a safety net only, one of them. */
 static void wait_interval(struct pf_agent *agent)
 {
-	sd_event_source_set_time_relative(agent->interval, agent->config.interval_usec);
+	sd_event_source_set_time_relative(agent->interval,
+					  pf_watching_sees_all(agent)
+						  ? pf_reconcile_sweep_usec(agent)
+						  : agent->config.interval_usec);
 	sd_event_source_set_enabled(agent->interval, SD_EVENT_ONESHOT);
 }
 
@@ -42,18 +46,27 @@ static void pass(struct pf_agent *agent)
 static int on_snapshot(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
 	struct pf_agent *agent = ctx;
+	size_t count = agent->held_count;
 
 	(void)source, (void)fd, (void)events;
-	if (pf_reconcile_news(agent))
+	if (pf_reconcile_news(agent) || agent->held_count != count)
 		wait_interval(agent);
-	say_status(agent);
+	if (agent->held_count != count)
+		say_status(agent);
 	return 0;
 }
 
 static int on_time(sd_event_source *source, uint64_t usec, void *ctx)
 {
+	struct pf_agent *agent = ctx;
+
 	(void)source, (void)usec;
-	pass(ctx);
+	if (!pf_watching_sees_all(agent)) {
+		pass(agent);
+		return 0;
+	}
+	pf_reconcile_sweep(agent);
+	wait_interval(agent);
 	return 0;
 }
 
@@ -105,6 +118,7 @@ static void reload(struct pf_agent *agent)
 	agent->config.unpinned = config.unpinned;
 	agent->config.shares_scale = config.shares_scale;
 	agent->config.interval_usec = config.interval_usec;
+	agent->config.sweep_usec = config.sweep_usec;
 	agent->config.libvirt_timeout_usec = config.libvirt_timeout_usec;
 	agent->config.log_level = config.log_level;
 	agent->config.audit_max_age_usec = config.audit_max_age_usec;

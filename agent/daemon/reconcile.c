@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
@@ -15,6 +17,8 @@
 #include "agent/daemon/watching.h"
 
 #define AGAIN_USEC UINT64_C(20000)
+/* The safety net's pace, whatever there is to look at. */
+#define SWEEP_EVERY_USEC UINT64_C(10000000)
 
 struct pf_held *pf_reconcile_find(struct pf_agent *agent, const char *guest)
 {
@@ -56,6 +60,36 @@ static void finish_release(struct pf_agent *agent, const struct pf_held *held)
 		pf_log(LOG_WARNING, "guest '%s': it is released, and %s", held->name, err.text);
 }
 
+static void pass_over(struct pf_agent *agent);
+
+/* Told by the kernel: libvirtd may be away, and looking comes seldom. */
+static int on_exit_of_guest(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+	struct pf_agent *agent = ctx;
+
+	(void)fd, (void)events;
+	sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (agent->held[i].exit == source)
+			agent->held[i].present = false;
+	pass_over(agent);
+	return 0;
+}
+
+/* Without it, a process that has ended is found by the next look. */
+static void watch_exit(struct pf_agent *agent, struct pf_held *held)
+{
+	int fd = agent->event ? (int)syscall(SYS_pidfd_open, held->pid, 0) : -1;
+
+	held->exit = sd_event_source_disable_unref(held->exit);
+	if (fd < 0)
+		return;
+	if (sd_event_add_io(agent->event, &held->exit, fd, EPOLLIN, on_exit_of_guest, agent) < 0)
+		close(fd);
+	else
+		sd_event_source_set_io_fd_own(held->exit, true);
+}
+
 /* A guest that was started anew is another guest: what was remembered of it is dropped. */
 static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_guest *guest)
 {
@@ -79,6 +113,8 @@ static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_g
 		free(held->name);
 		held->name = name;
 	}
+	held->woken |= held->words != guest->words;
+	held->words = guest->words;
 	if (held->pid == guest->pid)
 		return 0;
 	r = pf_ledger_adopt(agent->ledger, guest->uuid, guest->pid, &held->released, &err);
@@ -87,6 +123,7 @@ static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_g
 	if (r < 0)
 		pf_log(LOG_WARNING, "guest '%s': %s", guest->name, err.text);
 	held->pid = guest->pid;
+	watch_exit(agent, held);
 	finish_release(agent, held);
 	return 0;
 }
@@ -180,8 +217,10 @@ static void look_at(struct pf_agent *agent, struct pf_held *held, const struct p
 	struct pf_guest_status status;
 	struct pf_plan plan;
 	struct pf_err err;
-	int r = pf_pass_guest(&pass, guest, &plan, &status, &err);
+	int r;
 
+	pf_watching_looking(agent, held);
+	r = pf_pass_guest(&pass, guest, &plan, &status, &err);
 	if (r == -ESRCH) {
 		held->present = false;
 		return;
@@ -302,18 +341,33 @@ static void set_wake(struct pf_agent *agent)
 	sd_event_source_set_enabled(agent->wake, SD_EVENT_ONESHOT);
 }
 
+/* The end of every pass. */
+static void pass_over(struct pf_agent *agent)
+{
+	drop_absent(agent);
+	set_wake(agent);
+	pf_watching_passed(agent);
+}
+
+/* A look for the sake of new threads stays due: they may not have had their names in this one. */
+static void turn(struct pf_agent *agent, struct pf_held *held)
+{
+	uint64_t when = take_turn(agent, held);
+
+	if (held->newcomer_usec > held->looked_usec && (!when || held->newcomer_usec < when))
+		when = held->newcomer_usec;
+	held->due_usec = when;
+	pf_tell_state(held);
+}
+
 static void pass_over_all(struct pf_agent *agent)
 {
 	look(agent);
 	pf_watching_looked(agent);
-	for (size_t i = 0; i < agent->held_count; i++) {
-		struct pf_held *held = &agent->held[i];
-
-		held->due_usec = held->present ? take_turn(agent, held) : 0;
-		pf_tell_state(held);
-	}
-	set_wake(agent);
-	pf_watching_passed(agent, true);
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (agent->held[i].present)
+			turn(agent, &agent->held[i]);
+	pass_over(agent);
 }
 
 void pf_reconcile(struct pf_agent *agent)
@@ -334,10 +388,8 @@ static void look_again(struct pf_agent *agent, struct pf_held *held)
 	if (!guest || !held->present)
 		return;
 	look_at(agent, held, guest);
-	if (!held->present)
-		return; /* the next full pass says that it has ended */
-	held->due_usec = take_turn(agent, held);
-	pf_tell_state(held);
+	if (held->present)
+		turn(agent, held);
 }
 
 static void pass_over_some(struct pf_agent *agent, const struct pf_libvirt_news *news)
@@ -348,7 +400,6 @@ static void pass_over_some(struct pf_agent *agent, const struct pf_libvirt_news 
 		if (held && !guest_of(agent, held))
 			held->present = false;
 	}
-	drop_absent(agent);
 	for (size_t i = 0; i < news->guests.count; i++) {
 		const struct pf_guest *guest =
 			pf_guests_find(&agent->guests, news->guests.items[i].uuid);
@@ -361,8 +412,17 @@ static void pass_over_some(struct pf_agent *agent, const struct pf_libvirt_news 
 		if (held)
 			look_again(agent, held);
 	}
-	set_wake(agent);
-	pf_watching_passed(agent, false);
+	pass_over(agent);
+}
+
+/* Of all guests, those of which libvirt says something else than before. */
+static void pass_over_changed(struct pf_agent *agent)
+{
+	match_all(agent);
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (agent->held[i].woken)
+			look_again(agent, &agent->held[i]);
+	pass_over(agent);
 }
 
 bool pf_reconcile_news(struct pf_agent *agent)
@@ -372,20 +432,41 @@ bool pf_reconcile_news(struct pf_agent *agent)
 
 	if (!take_news(agent, &news))
 		return false;
-	all = news.all;
+	all = news.all && !pf_watching_sees_all(agent);
 	if (all)
 		pass_over_all(agent);
+	else if (news.all)
+		pass_over_changed(agent);
 	else
 		pass_over_some(agent, &news);
 	pf_libvirt_news_clear(&news);
 	return all;
 }
 
+uint64_t pf_reconcile_sweep_usec(const struct pf_agent *agent)
+{
+	uint64_t each = agent->config.sweep_usec / (agent->held_count ?: 1);
+
+	return each < SWEEP_EVERY_USEC ? each : SWEEP_EVERY_USEC;
+}
+
+void pf_reconcile_sweep(struct pf_agent *agent)
+{
+	struct pf_held *oldest = NULL;
+
+	pf_cpus_refresh(agent);
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (!oldest || agent->held[i].looked_usec < oldest->looked_usec)
+			oldest = &agent->held[i];
+	if (oldest)
+		look_again(agent, oldest);
+	pass_over(agent);
+}
+
 void pf_reconcile_guest(struct pf_agent *agent, struct pf_held *held)
 {
 	look_again(agent, held);
-	set_wake(agent);
-	pf_watching_passed(agent, false);
+	pass_over(agent);
 }
 
 void pf_reconcile_at(struct pf_agent *agent, struct pf_held *held, uint64_t when)
@@ -402,13 +483,18 @@ void pf_reconcile_due(struct pf_agent *agent)
 	for (size_t i = 0; i < agent->held_count; i++)
 		if (agent->held[i].due_usec && agent->held[i].due_usec <= now)
 			look_again(agent, &agent->held[i]);
-	set_wake(agent);
-	pf_watching_passed(agent, false);
+	pass_over(agent);
 }
 
 void pf_reconcile_look(struct pf_agent *agent)
 {
+	uint64_t now = pf_now_usec();
+
 	look(agent);
+	/* What it found is put right in its turn: the answer does not wait for that. */
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (agent->held[i].plan.count && !agent->held[i].due_usec)
+			pf_reconcile_at(agent, &agent->held[i], now);
 }
 
 int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)

@@ -11,10 +11,18 @@
 void pf_reconcile(struct pf_agent *agent);
 
 /*
- * Takes libvirt's newest word, if there is one, and passes over the guests that it is about.
- * Return: whether those were all.
+ * Takes libvirt's newest word, if there is one, and passes over the guests that it is about; where
+ * it is about all and every change is told besides, over those of which it says something new.
+ * Return: whether it was over all.
  */
 bool pf_reconcile_news(struct pf_agent *agent);
+
+/*
+ * The safety net where every change is told: passes over the guest that was looked at longest ago.
+ * To be called every pf_reconcile_sweep_usec() (us), which keeps to [agent] sweep.
+ */
+void pf_reconcile_sweep(struct pf_agent *agent);
+uint64_t pf_reconcile_sweep_usec(const struct pf_agent *agent);
 
 /* Passes over one guest alone and takes its turn. */
 void pf_reconcile_guest(struct pf_agent *agent, struct pf_held *held);

@@ -225,6 +225,7 @@ static void on_record(const struct pf_record *record, const char *uuid, const ch
 		take_cpu(agent, record, &clocks);
 	if (!held)
 		return;
+	held->counting = agent->watching.counting = true;
 	if (record->kind == PF_REC_THREAD) {
 		take_newcomer(agent, held);
 		return;
@@ -236,6 +237,89 @@ static void on_record(const struct pf_record *record, const char *uuid, const ch
 	if (event.has_actor)
 		event.actor.cgroup = pf_record_group_path(record->actor.cgid, event.actor.pid);
 	take_event(agent, held, record, group, &event);
+}
+
+/* ---- losses ------------------------------------------------------------------------------ */
+
+static void tell_loss(struct pf_agent *agent, struct pf_held *held, uint64_t suppressed,
+		      uint64_t lost, const char *why)
+{
+	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
+	struct pf_clocks clocks;
+
+	pf_event_init(&event, PF_EVENT_AGENT, PF_EVENT_LOST, PF_EVENT_OBSERVED);
+	pf_clocks_read(&clocks);
+	event.boot_ns = pf_now_usec() * 1000 + (uint64_t)clocks.sleep_ns;
+	event.wall_ns = event.boot_ns + (uint64_t)clocks.wall_ahead_ns;
+	event.suppressed = suppressed + lost;
+	if (asprintf(&event.detail, "%s: %" PRIu64 " held back, %" PRIu64 " lost", why, suppressed,
+		     lost) < 0)
+		event.detail = NULL;
+	pf_watching_tell(agent, held, &event);
+}
+
+static void tell_pages(struct pf_agent *agent, struct pf_held *held, enum pf_event_cause cause,
+		       uint64_t *pages)
+{
+	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
+
+	if (!*pages)
+		return;
+	pf_event_init(&event, PF_EVENT_MEMORY, cause, PF_EVENT_OBSERVED);
+	if (asprintf(&event.detail, "%" PRIu64 " pages since the last count", *pages) < 0)
+		event.detail = NULL;
+	*pages = 0;
+	pf_watching_tell(agent, held, &event);
+}
+
+static void count_guest(struct pf_agent *agent, struct pf_held *held)
+{
+	uint64_t suppressed, lost = held->acts.lost + held->aways.lost;
+	struct pf_counters now;
+	struct pf_err err;
+
+	tell_pages(agent, held, PF_EVENT_NUMA_BALANCING, &held->pages_balanced);
+	tell_pages(agent, held, PF_EVENT_KERNEL_MEMORY, &held->pages_moved);
+	held->counting = false;
+	if (pf_watch_counters(agent->watching.watch, held->uuid, &now, &err) < 0)
+		return;
+	/* A slot that was given back takes its counts along. */
+	suppressed = now.suppressed > held->suppressed_told
+			     ? now.suppressed - held->suppressed_told : 0;
+	lost += now.dropped > held->dropped_told ? now.dropped - held->dropped_told : 0;
+	held->suppressed_told = now.suppressed;
+	held->dropped_told = now.dropped;
+	held->acts.lost = held->aways.lost = 0;
+	if (!suppressed && !lost)
+		return;
+	tell_loss(agent, held, suppressed, lost, "records of this guest");
+	/* The last ones may be held back or lost, too. */
+	held->counting = agent->watching.counting = true;
+}
+
+/*
+ * Of guests that sent records, every ten seconds: only where some are told can others be held back
+ * or find the ring full. Return: when it is to be called next, 0 for no time in particular.
+ */
+static uint64_t count_losses(struct pf_agent *agent)
+{
+	struct pf_watching *watching = &agent->watching;
+	uint64_t missing, now = pf_now_usec();
+
+	if (!watching->reading || !watching->counting)
+		return 0;
+	if (now < watching->counted_usec + LOSSES_EVERY_USEC)
+		return watching->counted_usec + LOSSES_EVERY_USEC;
+	watching->counted_usec = now;
+	watching->counting = false;
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (agent->held[i].counting)
+			count_guest(agent, &agent->held[i]);
+	missing = pf_watch_missing(watching->watch);
+	if (missing > watching->missing_told)
+		tell_loss(agent, NULL, 0, missing - watching->missing_told, "numbered records");
+	watching->missing_told = missing;
+	return watching->counting ? now + LOSSES_EVERY_USEC : 0;
 }
 
 /* ---- time -------------------------------------------------------------------------------- */
@@ -266,7 +350,7 @@ static uint64_t expire_guest(struct pf_agent *agent, struct pf_held *held)
 
 static void expire_all(struct pf_agent *agent)
 {
-	uint64_t next = 0;
+	uint64_t next = count_losses(agent);
 
 	for (size_t i = 0; i < agent->held_count; i++)
 		next = earlier(next, expire_guest(agent, &agent->held[i]));
@@ -340,76 +424,6 @@ static int on_again(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-/* ---- losses ------------------------------------------------------------------------------ */
-
-static void tell_loss(struct pf_agent *agent, struct pf_held *held, uint64_t suppressed,
-		      uint64_t lost, const char *why)
-{
-	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
-	struct pf_clocks clocks;
-
-	pf_event_init(&event, PF_EVENT_AGENT, PF_EVENT_LOST, PF_EVENT_OBSERVED);
-	pf_clocks_read(&clocks);
-	event.boot_ns = pf_now_usec() * 1000 + (uint64_t)clocks.sleep_ns;
-	event.wall_ns = event.boot_ns + (uint64_t)clocks.wall_ahead_ns;
-	event.suppressed = suppressed + lost;
-	if (asprintf(&event.detail, "%s: %" PRIu64 " held back, %" PRIu64 " lost", why, suppressed,
-		     lost) < 0)
-		event.detail = NULL;
-	pf_watching_tell(agent, held, &event);
-}
-
-static void tell_pages(struct pf_agent *agent, struct pf_held *held, enum pf_event_cause cause,
-		       uint64_t *pages)
-{
-	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
-
-	if (!*pages)
-		return;
-	pf_event_init(&event, PF_EVENT_MEMORY, cause, PF_EVENT_OBSERVED);
-	if (asprintf(&event.detail, "%" PRIu64 " pages since the last count", *pages) < 0)
-		event.detail = NULL;
-	*pages = 0;
-	pf_watching_tell(agent, held, &event);
-}
-
-static void count_guest(struct pf_agent *agent, struct pf_held *held)
-{
-	uint64_t suppressed, lost = held->acts.lost + held->aways.lost;
-	struct pf_counters now;
-	struct pf_err err;
-
-	tell_pages(agent, held, PF_EVENT_NUMA_BALANCING, &held->pages_balanced);
-	tell_pages(agent, held, PF_EVENT_KERNEL_MEMORY, &held->pages_moved);
-	if (pf_watch_counters(agent->watching.watch, held->uuid, &now, &err) < 0)
-		return;
-	/* A slot that was given back takes its counts along. */
-	suppressed = now.suppressed > held->suppressed_told
-			     ? now.suppressed - held->suppressed_told : 0;
-	lost += now.dropped > held->dropped_told ? now.dropped - held->dropped_told : 0;
-	held->suppressed_told = now.suppressed;
-	held->dropped_told = now.dropped;
-	held->acts.lost = held->aways.lost = 0;
-	if (suppressed || lost)
-		tell_loss(agent, held, suppressed, lost, "records of this guest");
-}
-
-static void count_losses(struct pf_agent *agent)
-{
-	struct pf_watching *watching = &agent->watching;
-	uint64_t missing, now = pf_now_usec();
-
-	if (now < watching->counted_usec + LOSSES_EVERY_USEC)
-		return;
-	watching->counted_usec = now;
-	for (size_t i = 0; i < agent->held_count; i++)
-		count_guest(agent, &agent->held[i]);
-	missing = pf_watch_missing(watching->watch);
-	if (missing > watching->missing_told)
-		tell_loss(agent, NULL, 0, missing - watching->missing_told, "numbered records");
-	watching->missing_told = missing;
-}
-
 /* ---- what the reconciler calls ----------------------------------------------------------- */
 
 void pf_watching_host(struct pf_agent *agent)
@@ -456,15 +470,13 @@ void pf_watching_looked(struct pf_agent *agent)
 	pf_watching_catch_up(agent);
 }
 
-void pf_watching_passed(struct pf_agent *agent, bool all)
+void pf_watching_passed(struct pf_agent *agent)
 {
 	struct pf_watching *watching = &agent->watching;
 	struct pf_err err;
 
 	if (watching->watch && pf_watch_settle(watching->watch, &err) < 0)
 		pf_log(LOG_WARNING, "threads outside are not timed: %s", err.text);
-	if (watching->reading && all)
-		count_losses(agent);
 	expire_all(agent);
 	/* Records that came in meanwhile are about others, too. */
 	for (size_t i = 0; i < agent->held_count; i++)

@@ -37,8 +37,8 @@ void pf_watching_guest(const struct pf_placement *placement, const struct pf_act
  */
 void pf_watching_looked(struct pf_agent *agent);
 
-/* After passes: the kernel's view follows. @all: they were over every guest. */
-void pf_watching_passed(struct pf_agent *agent, bool all);
+/* After passes: the kernel's view follows. */
+void pf_watching_passed(struct pf_agent *agent);
 
 /* Takes in what waits in the ring: before a repair, so that its cause is known. */
 void pf_watching_catch_up(struct pf_agent *agent);

@@ -127,6 +127,7 @@ struct pf_guest {
 	 */
 	char *partition;
 	bool brought_back; /* that group was made anew by us, or is being made */
+	uint64_t words; /* hash of all that libvirt says of it: another one, and something changed */
 	struct pf_promise promise;
 	/* What is wrong with the promise itself: malformed or unknown metadata, say. */
 	struct pf_findings findings;

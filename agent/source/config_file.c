@@ -208,6 +208,12 @@ static bool set_interval(struct pf_config *config, const char *value, char why[W
 	       refuse(why, "a time from 100ms to 1h, such as 2s or 500ms");
 }
 
+static bool set_sweep(struct pf_config *config, const char *value, char why[WHY_MAX])
+{
+	return time_between(value, USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC, &config->sweep_usec) ||
+	       refuse(why, "a time from 1s to 24h, such as 10min");
+}
+
 static bool set_timeout(struct pf_config *config, const char *value, char why[WHY_MAX])
 {
 	return time_between(value, 0, 60 * USEC_PER_SEC, &config->libvirt_timeout_usec) ||
@@ -345,6 +351,7 @@ static const struct key {
 	{"defaults", "unpinned", set_unpinned},
 	{"defaults", "shares-scale", set_shares_scale},
 	{"agent", "interval", set_interval},
+	{"agent", "sweep", set_sweep},
 	{"agent", "state-dir", set_agent_state_dir},
 	{"agent", "pin-path", set_pin_path},
 	{"agent", "log-level", set_log_level},

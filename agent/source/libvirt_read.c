@@ -11,10 +11,11 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/file.h"
+#include "agent/base/hash.h"
 #include "agent/source/domain_xml.h"
 #include "agent/source/proc.h"
 
-#define SWEEP_USEC (30 * SEC)      /* everything anew, though nothing was announced */
+#define SWEEP_USEC (300 * SEC)     /* everything anew, though nothing was announced */
 #define SWEEP_BLIND_USEC (3 * SEC) /* the same where the status files can't be watched */
 
 /* ---- one guest ---------------------------------------------------------------------------- */
@@ -111,6 +112,7 @@ static int read_domain(struct pf_libvirt *lv, virDomainPtr domain, struct pf_gue
 		r = make_unreadable(domain, xml ? err.text : why, out);
 	if (r < 0)
 		return r;
+	out->words = pf_hash_text(PF_HASH_START, xml ?: why);
 	r = read_process(lv, out);
 	if (r < 0)
 		pf_guest_clear(out);

@@ -14,6 +14,7 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/file.h"
+#include "agent/base/hash.h"
 #include "agent/source/domain_xml.h"
 #include "agent/source/home.h"
 
@@ -642,6 +643,7 @@ int pf_proc_state(int root, const char *state_dir, struct pf_guest *guest, struc
 	r = pf_file_read(root, path, &text, err);
 	if (r < 0)
 		return r;
+	guest->words = pf_hash_text(guest->words, text);
 	r = pf_domstatus_parse(text, guest, err);
 	return r < 0 ? pf_wrap(err, "%s", path) : 0;
 }

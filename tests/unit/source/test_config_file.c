@@ -100,6 +100,7 @@ static void every_key_is_read(void **state)
 		 "\n"
 		 "[agent]\n"
 		 "interval = 500ms\n"
+		 "sweep = 1min\n"
 		 "state-dir = /run/elsewhere\n"
 		 "log-level = debug\n"
 		 "[libvirt]\n"
@@ -121,6 +122,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(config.unpinned, PF_UNPINNED_FOLLOW_MEMORY);
 	assert_int_equal(config.shares_scale, PF_SHARES_V1);
 	assert_int_equal(config.interval_usec, 500000);
+	assert_int_equal(config.sweep_usec, 60000000);
 	assert_string_equal(config.state_dir, "/run/elsewhere");
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_string_equal(config.uri, "test:///default");
@@ -170,7 +172,7 @@ static void what_is_unknown_is_refused_with_its_line(void **state)
 	refused("[audit]\npath = audit.db\n", "2: path = 'audit.db': allowed is an absolute path");
 	refused("[audit]\njournal = maybe\n", "2: journal = 'maybe': allowed is yes or no");
 	refused("[agent]\nmode = observe\n",
-		"2: [agent] has no key 'mode'; there are interval, state-dir, pin-path, log-level");
+		"2: [agent] has no key 'mode'; there are interval, sweep, state-dir, pin-path, log-level");
 	refused("mode = observe\n", "1: 'mode' stands before the first [section]");
 }
 
@@ -217,6 +219,8 @@ static void bad_values_say_what_is_allowed(void **state)
 		"2: shares-scale = 'v2': allowed is libvirt or v1");
 	refused("[agent]\ninterval = 99ms\n",
 		"2: interval = '99ms': allowed is a time from 100ms to 1h, such as 2s or 500ms");
+	refused("[agent]\nsweep = 900ms\n",
+		"2: sweep = '900ms': allowed is a time from 1s to 24h, such as 10min");
 	refused("[agent]\ninterval = 61min\n",
 		"2: interval = '61min': allowed is a time from 100ms to 1h, such as 2s or 500ms");
 	refused("[agent]\nstate-dir = run\n", "2: state-dir = 'run': allowed is an absolute path");
