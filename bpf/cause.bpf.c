@@ -175,7 +175,9 @@ pf_inline void tell_knob(struct pf_act *act, u16 flags)
 	u32 slot_plus_1 = slot_of_group(act->cgid);
 	struct pf_knob_record *k;
 
-	if (!policy.head.live || (!slot_plus_1 && !bpf_map_lookup_elem(&watched, &act->cgid)))
+	/* Of other groups, those that a guest's threads followed: above them, or a partition beside. */
+	if (!policy.head.live ||
+	    (!slot_plus_1 && !act->masks && !bpf_map_lookup_elem(&watched, &act->cgid)))
 		return;
 	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
 	if (!k) {

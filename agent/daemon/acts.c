@@ -510,7 +510,7 @@ static void tell_observed(struct pf_act *act, const struct pf_guest_status *stat
 {
 	/* libvirt's are told as what they are for: a promise that has changed. */
 	if (act->kind == PF_ACT_CPU || act->failure_told || act->by_libvirt || act->begun ||
-	    (act->by_manager && act->kind == PF_ACT_KNOB && is_as_desired(act, status)))
+	    act->above || (act->by_manager && act->kind == PF_ACT_KNOB && is_as_desired(act, status)))
 		return;
 	act->event.action = PF_EVENT_OBSERVED;
 	tell(&act->event, ctx);

@@ -30,6 +30,7 @@ struct pf_act {
 	bool by_libvirt;
 	bool by_manager; /* the service manager, process 1 */
 	bool begun;	 /* a write that has taken effect and not returned yet, or was refused */
+	bool above;	 /* to a group above the guest's own: told with what it broke, or not at all */
 	char *group;	 /* of a knob */
 	char *knob;
 	/* pf_acts' own */

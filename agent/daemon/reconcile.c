@@ -492,9 +492,13 @@ void pf_reconcile_look(struct pf_agent *agent)
 
 	look(agent);
 	/* What it found is put right in its turn: the answer does not wait for that. */
-	for (size_t i = 0; i < agent->held_count; i++)
-		if (agent->held[i].plan.count && !agent->held[i].due_usec)
-			pf_reconcile_at(agent, &agent->held[i], now);
+	for (size_t i = 0; i < agent->held_count; i++) {
+		struct pf_held *held = &agent->held[i];
+
+		if (held->plan.count && !held->due_usec && !held->released &&
+		    held->status.mode != PF_MODE_OBSERVE)
+			pf_reconcile_at(agent, held, now);
+	}
 }
 
 int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)

@@ -96,7 +96,7 @@ static bool is_libvirt(pid_t tgid)
 }
 
 static void keep_act(struct pf_held *held, const struct pf_record *record, const char *group,
-		     struct pf_event *event)
+		     bool above, struct pf_event *event)
 {
 	const struct pf_knob_record *knob = (const struct pf_knob_record *)record;
 	struct pf_act act = {
@@ -105,6 +105,7 @@ static void keep_act(struct pf_held *held, const struct pf_record *record, const
 		.by_libvirt = event->has_actor && is_libvirt(event->actor.pid),
 		.by_manager = event->has_actor && event->actor.pid == 1,
 		.begun = record->flags & PF_RF_BEGUN,
+		.above = above,
 	};
 
 	act.has_role = pf_record_role(record, &act.event.role);
@@ -147,10 +148,43 @@ static void take_cpu(struct pf_agent *agent, const struct pf_record *record,
 		if (event.has_actor)
 			event.actor.cgroup =
 				pf_record_group_path(record->actor.cgid, event.actor.pid);
-		keep_act(&agent->held[i], record, NULL, &event);
+		keep_act(&agent->held[i], record, NULL, false, &event);
 		agent->held[i].woken = true;
 	}
 	pf_cpus_changing(agent);
+}
+
+static bool is_above(const struct pf_held *held, const char *group)
+{
+	const struct pf_guest_status *status = &held->status;
+	const char *own = status->thread_count ? status->threads[0].cgroup : NULL;
+	size_t len = strcmp(group, "/") == 0 ? 0 : strlen(group);
+
+	return own && strncmp(own, group, len) == 0 && own[len] == '/';
+}
+
+/*
+ * A write to a group that is no guest's changed where guests' threads may run: above them, or
+ * beside them where CPUs were taken for a partition. Whose they are is seen by looking.
+ */
+static void take_above(struct pf_agent *agent, const struct pf_record *record,
+		       const struct pf_clocks *clocks)
+{
+	pf_auto_free char *group = pf_record_group_path(record->cgid, 0);
+
+	for (size_t i = 0; group && i < agent->held_count; i++) {
+		struct pf_held *held = &agent->held[i];
+		struct pf_event event;
+
+		held->woken = true;
+		if (!is_above(held, group) || pf_record_event(record, group, clocks, &event) < 0)
+			continue;
+		if (event.has_actor)
+			event.actor.cgroup =
+				pf_record_group_path(record->actor.cgid, event.actor.pid);
+		keep_act(held, record, group, true, &event);
+		pf_event_clear(&event);
+	}
 }
 
 static bool is_float(const struct pf_record *record)
@@ -179,7 +213,7 @@ static void take_event(struct pf_agent *agent, struct pf_held *held,
 	case PF_REC_MOVED:
 	case PF_REC_KNOB:
 		held->woken = true;
-		keep_act(held, record, group, event);
+		keep_act(held, record, group, false, event);
 		break;
 	case PF_REC_GROUP:
 		held->woken = true;
@@ -223,6 +257,8 @@ static void on_record(const struct pf_record *record, const char *uuid, const ch
 	pf_clocks_read(&clocks);
 	if (record->kind == PF_REC_CPU)
 		take_cpu(agent, record, &clocks);
+	if (!uuid && record->kind == PF_REC_KNOB && record->slot == PF_NOWHERE)
+		take_above(agent, record, &clocks);
 	if (!held)
 		return;
 	held->counting = agent->watching.counting = true;

@@ -9,6 +9,7 @@
  * DIR gets node.xml (URI test:///DIR/node.xml or test+unix:///DIR/node.xml), state/NAME.xml and
  * threads, a line each: GUEST LEAF TID. Guest i is pinned to the two first CPUs of node i % NODES.
  * Prints "ready" and then waits; SIGTERM or the end of its input ends the guests and their groups.
+ * A guest that gets SIGUSR1 makes a thread that soon calls itself vhost-1.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -82,6 +83,14 @@ static const char *cpus_of(const struct guest *guest)
 
 /* ---- the process ------------------------------------------------------------------------- */
 
+static volatile sig_atomic_t helper_asked;
+
+static void ask_helper(int number)
+{
+	(void)number;
+	helper_asked = 1;
+}
+
 static void *sleep_for_ever(void *arg)
 {
 	struct member *member = arg;
@@ -91,6 +100,16 @@ static void *sleep_for_ever(void *arg)
 	for (;;)
 		pause();
 	return NULL;
+}
+
+/* A thread gets its name a moment after it was made, as QEMU's do. */
+static void *help(void *arg)
+{
+	usleep(20000);
+	prctl(PR_SET_NAME, "vhost-1");
+	for (;;)
+		pause();
+	return arg;
 }
 
 static void name_members(struct guest *guest)
@@ -116,10 +135,12 @@ static void name_members(struct guest *guest)
 
 static void be_guest(struct guest *guest, pid_t parent)
 {
+	struct sigaction action = {.sa_handler = ask_helper};
 	pthread_attr_t attr;
 	pthread_t thread;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigaction(SIGUSR1, &action, NULL);
 	if (getppid() != parent)
 		_exit(1);
 	pthread_attr_init(&attr);
@@ -130,8 +151,14 @@ static void be_guest(struct guest *guest, pid_t parent)
 	for (unsigned int i = 1; i < members; i++)
 		while (!__atomic_load_n(&guest->members[i].tid, __ATOMIC_ACQUIRE))
 			usleep(1000);
+	prctl(PR_SET_NAME, guest->members[0].comm);
 	__atomic_store_n(&guest->ready, 1, __ATOMIC_RELEASE);
-	sleep_for_ever(&guest->members[0]);
+	for (;;) {
+		pause(); /* the main thread is the one that gets the process's signals */
+		if (helper_asked && pthread_create(&thread, &attr, help, NULL))
+			_exit(1);
+		helper_asked = 0;
+	}
 }
 
 /* ---- its groups -------------------------------------------------------------------------- */

@@ -31,6 +31,7 @@ everything() {
 	step "unit tests build" make -s -j"$(nproc)" -k unit-build
 	make -s unit
 	step "the contract suite builds" make -s contract
+	step "the stand-in guests build" make -s .build/bench/standin
 	step "the build machine is told what it lacks" tests/check/unfit.sh
 	tests/check/lab.sh tests/e2e/[0-9]*.sh
 }
