@@ -63,7 +63,7 @@ struct pf_policy_head {
 	__u32 ring_bytes;
 	__u32 live;				   /* 0: another generation of programs counts */
 	__u32 cpus_down;			   /* CPUs that are going or have gone offline */
-	__u32 slot_hint;			   /* user space's: where to look for a free slot */
+	__u32 slot_hint;			   /* user space's: slots below it are in use */
 	__s32 capability[PF_CAPABILITIES_MAX];	   /* 0 attached, -errno refused; by loader.c's list */
 	__u32 left __attribute__((aligned(64)));   /* guest threads may be in groups not in the table */
 	__u32 moving;				   /* writes to cgroup.procs or .threads under way */
