@@ -13,7 +13,7 @@
 
 struct pf_audit_clock {
 	bool known;
-	int64_t ahead_ns;	   /* wall minus boot time, at the last look */
+	int64_t ahead_ns;          /* wall minus boot time, at the last look */
 	uint64_t doubted_since_ns; /* boot time; UINT64_MAX: it is believed */
 };
 

@@ -24,13 +24,13 @@ static void changed(struct pf_cgroup *cg, const char *what, const char *where)
 }
 
 static int after_read(struct pf_cgroup *cg, const char *group, const char *file, char **out,
-		     struct pf_err *err)
+		      struct pf_err *err)
 {
 	return inner(cg)->ops->read(inner(cg), group, file, out, err);
 }
 
 static int after_write(struct pf_cgroup *cg, const char *group, const char *file, const char *value,
-		      struct pf_err *err)
+		       struct pf_err *err)
 {
 	int r = inner(cg)->ops->write(inner(cg), group, file, value, err);
 
@@ -68,7 +68,7 @@ static int after_attach(struct pf_cgroup *cg, const char *group, pid_t tid, stru
 }
 
 static int after_threads(struct pf_cgroup *cg, const char *group, pid_t **tids, size_t *count,
-			struct pf_err *err)
+			 struct pf_err *err)
 {
 	return inner(cg)->ops->threads(inner(cg), group, tids, count, err);
 }
@@ -79,7 +79,7 @@ static int after_task(struct pf_cgroup *cg, pid_t tid, struct pf_task *out, stru
 }
 
 static int after_affinity(struct pf_cgroup *cg, pid_t tid, const struct pf_set *cpus,
-			 struct pf_err *err)
+			  struct pf_err *err)
 {
 	int r = inner(cg)->ops->affinity(inner(cg), tid, cpus, err);
 
@@ -114,7 +114,8 @@ int pf_after_new(struct pf_cgroup *inner_cg, pf_after_fn after, void *ctx, struc
 
 	if (!outer)
 		return -ENOMEM;
-	*outer = (struct after){.cg.ops = &after_ops, .inner = inner_cg, .changed = after, .ctx = ctx};
+	*outer = (struct after){
+		.cg.ops = &after_ops, .inner = inner_cg, .changed = after, .ctx = ctx};
 	*out = &outer->cg;
 	return 0;
 }

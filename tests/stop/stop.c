@@ -24,6 +24,8 @@ int __real_pf_unit_set(void *ctx, const char *unit, const char *knob, const char
 		       struct pf_err *err);
 int __wrap_pf_unit_set(void *ctx, const char *unit, const char *knob, const char *value,
 		       struct pf_err *err);
+int __real_pf_unit_make(void *ctx, const struct pf_unit_machine *machine, struct pf_err *err);
+int __wrap_pf_unit_make(void *ctx, const struct pf_unit_machine *machine, struct pf_err *err);
 int __real_pf_ledger_save(struct pf_ledger *ledger, const struct pf_record *record,
 			  struct pf_err *err);
 int __wrap_pf_ledger_save(struct pf_ledger *ledger, const struct pf_record *record,
@@ -78,5 +80,13 @@ int __wrap_pf_ledger_save(struct pf_ledger *ledger, const struct pf_record *reco
 	int r = __real_pf_ledger_save(ledger, record, err);
 
 	passed(NULL, "page", record->uuid);
+	return r;
+}
+
+int __wrap_pf_unit_make(void *ctx, const struct pf_unit_machine *machine, struct pf_err *err)
+{
+	int r = __real_pf_unit_make(ctx, machine, err);
+
+	passed(NULL, "scope", machine->unit);
 	return r;
 }

@@ -59,7 +59,8 @@ static void a_jump_ahead_is_doubted_for_a_day(void **state)
 	assert_true(pf_clock_believed(&clock, NOW + HOUR, BOOT + HOUR, DAY, &jumped));
 	assert_false(pf_clock_believed(&clock, NOW + 365 * DAY, BOOT + 2 * HOUR, DAY, &jumped));
 	assert_true(jumped);
-	assert_false(pf_clock_believed(&clock, NOW + 365 * DAY + HOUR, BOOT + 3 * HOUR, DAY, &jumped));
+	assert_false(
+		pf_clock_believed(&clock, NOW + 365 * DAY + HOUR, BOOT + 3 * HOUR, DAY, &jumped));
 	assert_false(jumped);
 	/* and back: still a day */
 	assert_false(pf_clock_believed(&clock, NOW + 4 * HOUR, BOOT + 4 * HOUR, DAY, &jumped));

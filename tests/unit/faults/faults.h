@@ -26,11 +26,12 @@ struct faults {
 /* Every group of the guest with its files, and every thread with its place and its CPUs. */
 static inline char *picture(struct faults *f)
 {
-	static const char *const groups[] = {SCOPE,         BASE,          BASE "/emulator",
-					     BASE "/vcpu0", BASE "/vcpu1", BASE "/vcpu2",
-					     BASE "/helper", BASE "/iothread1"};
-	static const char *const files[] = {"cgroup.type", "cgroup.subtree_control", "cpuset.cpus",
-					    "cpuset.mems", "cpu.max", "cpu.weight"};
+	static const char *const groups[] = {
+		SCOPE,         BASE,          BASE "/emulator", BASE "/vcpu0",
+		BASE "/vcpu1", BASE "/vcpu2", BASE "/helper",   BASE "/iothread1"};
+	static const char *const files[] = {"cgroup.type", "cgroup.subtree_control",
+					    "cpuset.cpus", "cpuset.mems",
+					    "cpu.max",     "cpu.weight"};
 	struct pf_cgroup *cg = f->w.cg;
 	char *text = NULL;
 	size_t size = 0;
@@ -105,8 +106,10 @@ static inline void widen_all(struct faults *f)
 		char group[256];
 
 		snprintf(group, sizeof(group), BASE "/%s", leaves[i]);
-		assert_int_equal(f->w.cg->ops->write(f->w.cg, group, "cpuset.cpus", "1-6", NULL), 0);
-		assert_int_equal(f->w.cg->ops->write(f->w.cg, group, "cpuset.mems", "0-2", NULL), 0);
+		assert_int_equal(f->w.cg->ops->write(f->w.cg, group, "cpuset.cpus", "1-6", NULL),
+				 0);
+		assert_int_equal(f->w.cg->ops->write(f->w.cg, group, "cpuset.mems", "0-2", NULL),
+				 0);
 		assert_int_equal(f->w.cg->ops->write(f->w.cg, group, "cpu.weight", "9", NULL), 0);
 	}
 }

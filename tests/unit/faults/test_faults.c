@@ -23,8 +23,8 @@ static unsigned int changes_of_plan(bool controllers)
 	return changes;
 }
 
-static const int errnos[] = {ENOSPC, EBUSY, ENODEV, EINVAL, ENOENT, EIO,
-			     ENOMEM, EAGAIN, EPERM, EOPNOTSUPP, ESRCH, 0};
+static const int errnos[] = {ENOSPC, EBUSY,  ENODEV, EINVAL,     ENOENT, EIO,
+			     ENOMEM, EAGAIN, EPERM,  EOPNOTSUPP, ESRCH,  0};
 
 #define ERRNOS (sizeof(errnos) / sizeof(errnos[0]))
 
@@ -74,7 +74,7 @@ static void everything_refused_from_some_change_on_is_made_good(void **state)
 struct killing {
 	struct faults *f;
 	unsigned int after; /* changes */
-	char *page;	    /* the ledger's, when it was killed */
+	char *page;         /* the ledger's, when it was killed */
 };
 
 static void dies(void *ctx, const char *what)
@@ -196,9 +196,9 @@ struct ending {
 
 static void guest_ends(void *ctx, const char *what)
 {
-	static const char *const groups[] = {BASE "/emulator", BASE "/vcpu0",    BASE "/vcpu1",
-					     BASE "/vcpu2",    BASE "/iothread1", BASE "/helper",
-					     BASE,             SCOPE};
+	static const char *const groups[] = {
+		BASE "/emulator",  BASE "/vcpu0",  BASE "/vcpu1", BASE "/vcpu2",
+		BASE "/iothread1", BASE "/helper", BASE,          SCOPE};
 	struct ending *ending = ctx;
 	struct world *w = &ending->f->w;
 
@@ -251,8 +251,10 @@ static void a_guest_that_ended_without_an_agent_is_forgotten(void **state)
 						true, NULL),
 			 0);
 	pf_fake_kill(f.w.fake, other);
-	snprintf(ended, sizeof(ended), "%s/guests/00000000-0000-0000-0000-00000000000e.json", f.dir);
-	snprintf(half, sizeof(half), "%s/guests/00000000-0000-0000-0000-00000000000f.json.new", f.dir);
+	snprintf(ended, sizeof(ended), "%s/guests/00000000-0000-0000-0000-00000000000e.json",
+		 f.dir);
+	snprintf(half, sizeof(half), "%s/guests/00000000-0000-0000-0000-00000000000f.json.new",
+		 f.dir);
 	assert_int_equal(pf_file_replace(half, "{", 0600, NULL), 0);
 	assert_int_equal(access(ended, F_OK), 0);
 	next_agent(&f);

@@ -223,10 +223,12 @@ static void a_page_that_cannot_be_read_for_lack_of_memory_is_not_lost(void **sta
 		pf_ledger_adopt(f.ledger, FAULT_UUID, f.w.guest.pid, &released, &err);
 		failed = disarm();
 		/* what is saved now must not be a page that begins anew */
-		assert_int_equal(f.w.cg->ops->write(f.w.cg, BASE "/vcpu0", "cpuset.cpus", "7", NULL), 0);
+		assert_int_equal(
+			f.w.cg->ops->write(f.w.cg, BASE "/vcpu0", "cpuset.cpus", "7", NULL), 0);
 		assert_int_equal(attempt(&f), 0);
 		next_agent(&f);
-		assert_int_equal(pf_ledger_adopt(f.ledger, FAULT_UUID, f.w.guest.pid, &released, &err), 0);
+		assert_int_equal(
+			pf_ledger_adopt(f.ledger, FAULT_UUID, f.w.guest.pid, &released, &err), 0);
 		if (!released)
 			fail_msg("lost after allocation %u", nth);
 		release_as_found(&f);
@@ -242,7 +244,8 @@ static void a_process_is_read_or_not_at_all(void **state)
 
 	(void)state;
 	for (nth = 0; failed; nth++) {
-		pf_auto_close int root = pf_root_open("tests/unit/source/data/proc-hotplugged", NULL);
+		pf_auto_close int root =
+			pf_root_open("tests/unit/source/data/proc-hotplugged", NULL);
 		PF_CLEANUP(pf_guest_clear) struct pf_guest guest = {.pid = 0};
 		struct pf_err err = {};
 		int r;
