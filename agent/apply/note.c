@@ -408,6 +408,9 @@ int pf_note_after(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct p
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct pf_step *step = &plan->steps[i];
 
+		if (step->kind == PF_STEP_MAKE_BASE &&
+		    outcomes[i].result == PF_OUTCOME_SKIPPED)
+			free(pf_take_ptr(record->brought_back)); /* it was there all the time */
 		if (step->kind == PF_STEP_MAKE_GROUP)
 			settle_group(cg, record, step);
 		else if (step->tid)

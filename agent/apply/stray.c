@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/apply/knob.h"
 #include "agent/base/cleanup.h"
 
 #define ALREADY 1
+#define GONE_POLL_USEC 10000
+#define GONE_POLLS 100
 
 static bool is_within(const char *path, const char *above)
 {
@@ -48,6 +51,20 @@ static char *slice_of(const char *group)
 	return end == begin ? strdup("-.slice") : strndup(begin, (size_t)(end - begin));
 }
 
+/*
+ * systemd removes an emptied scope in its own time, and machined makes no other of that name before.
+ * Return: whether it is gone.
+ */
+static bool wait_until_gone(struct pf_cgroup *cg, const char *scope)
+{
+	uint64_t cgid;
+	unsigned int i;
+
+	for (i = 0; i < GONE_POLLS && cg->ops->id(cg, scope, &cgid, NULL) == 0; i++)
+		usleep(GONE_POLL_USEC);
+	return i < GONE_POLLS;
+}
+
 static int do_make_unit(struct pf_apply *apply, const struct pf_plan *plan,
 			const struct pf_step *step, struct pf_undo *undo, struct pf_err *err)
 {
@@ -60,6 +77,8 @@ static int do_make_unit(struct pf_apply *apply, const struct pf_plan *plan,
 	if (r < 0)
 		return r;
 	if (is_within(task.cgroup, step->group))
+		return ALREADY;
+	if (!wait_until_gone(apply->cg, step->group))
 		return ALREADY;
 	if (!apply->unit_make)
 		return pf_fail_plain(err, EOPNOTSUPP, "no systemd here to make %.300s", step->unit);

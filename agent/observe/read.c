@@ -250,6 +250,56 @@ static int read_offers(struct pf_cgroup *cg, struct pf_actual *out, struct pf_er
 	return 0;
 }
 
+/* "populated 0": no process anywhere in it. */
+static bool is_deserted(struct pf_cgroup *cg, const char *group)
+{
+	pf_auto_free char *events = NULL;
+
+	return cg->ops->read(cg, group, "cgroup.events", &events, NULL) == 0 &&
+	       strstr(events, "populated 0");
+}
+
+/*
+ * The scope that a process strayed from and that nobody else is in: systemd is about to remove it,
+ * and what stands there now is not what the process will come back to.
+ */
+static bool is_doomed(struct pf_cgroup *cg, const struct pf_placement *placement)
+{
+	return placement->strayed && placement->group_count &&
+	       placement->groups[0].level == PF_GROUP_UNIT &&
+	       is_deserted(cg, placement->groups[0].path);
+}
+
+static int read_doomed(struct pf_cgroup *cg, const struct pf_placement *placement,
+		       struct pf_actual *out, struct pf_err *err)
+{
+	const char *unit = placement->groups[0].path;
+	pf_auto_free char *above = strndup(unit, (size_t)(strrchr(unit, '/') - unit));
+	struct pf_group_actual prospect = {};
+	int r = above ? read_prospect(cg, above, &prospect, err)
+		      : pf_fail(err, ENOMEM, "observe %.200s", unit);
+
+	for (size_t i = 0; !r && i < placement->group_count; i++)
+		if (placement->groups[i].level != PF_GROUP_LEAF)
+			out->groups[i] = prospect;
+	out->base_cpus_effective = prospect.cpus_effective;
+	out->base_mems_effective = prospect.mems_effective;
+	return r;
+}
+
+static int read_groups(struct pf_cgroup *cg, const struct pf_placement *placement,
+		       struct pf_actual *out, struct pf_err *err)
+{
+	int r;
+
+	if (is_doomed(cg, placement))
+		return read_doomed(cg, placement, out, err);
+	r = read_base(cg, placement->base, out, err);
+	for (size_t i = 0; !r && i < placement->group_count; i++)
+		r = read_group(cg, &placement->groups[i], &out->groups[i], err);
+	return r;
+}
+
 static int allocate(const struct pf_placement *placement, struct pf_actual *out)
 {
 	if (placement->group_count) {
@@ -278,11 +328,9 @@ int pf_observe(struct pf_cgroup *cg, const struct pf_placement *placement, struc
 		err = &spare; /* pf_wrap() hands back what it holds */
 	if (allocate(placement, &actual) < 0)
 		return pf_fail(err, ENOMEM, "observe guest '%.200s'", placement->name ?: "");
-	r = read_base(cg, placement->base, &actual, err);
+	r = read_groups(cg, placement, &actual, err);
 	if (!r && (placement->strayed || placement->brought_back))
 		r = read_offers(cg, &actual, err);
-	for (size_t i = 0; !r && i < placement->group_count; i++)
-		r = read_group(cg, &placement->groups[i], &actual.groups[i], err);
 	for (size_t i = 0; !r && i < placement->thread_count; i++)
 		r = read_thread(cg, &placement->threads[i], &actual.threads[i], err);
 	if (r < 0)

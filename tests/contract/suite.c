@@ -419,6 +419,55 @@ static enum pf_contract_result threads_keep_to_their_domain(struct pf_contract *
 	return PF_CONTRACT_OK;
 }
 
+/* All threads of the process that @tid belongs to. */
+static int t_move(struct pf_contract *t, const char *group, pid_t tid, struct pf_err *err)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", (int)tid);
+	return t_write(t, group, "cgroup.procs", text, err);
+}
+
+static bool is_in(struct pf_contract *t, pid_t tid, const char *group)
+{
+	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+
+	return t->cg->ops->task(t->cg, tid, &task, NULL) == 0 && strcmp(task.cgroup, group) == 0;
+}
+
+/* How a strayed guest is brought back: facts 29's order, and what the other one comes to. */
+static enum pf_contract_result a_process_moves_as_a_whole(struct pf_contract *t)
+{
+	pf_auto_free char *home = sub(t, "home"), *leaf = sub(t, "home/leaf");
+	static const char control[] = "cgroup.subtree_control";
+	pid_t a = spawn(t), b = spawn(t);
+
+	EXPECT(t, a > 0 && b > 0);
+	EXPECT_CODE(t, t_make(t, home, &t->err), 0);
+	EXPECT_CODE(t, t_write(t, t->base, control, "+cpuset +cpu", &t->err), 0);
+	EXPECT_CODE(t, t_move(t, home, a, &t->err), -EOPNOTSUPP);
+	EXPECT_CODE(t, t_write(t, t->base, control, "-cpuset -cpu", &t->err), 0);
+	EXPECT_CODE(t, t_move(t, home, a, &t->err), 0);
+	EXPECT(t, is_in(t, a, home) && is_in(t, b, home));
+	EXPECT_CODE(t, t_write(t, t->base, control, "+cpuset +cpu", &t->err), 0);
+	EXPECT_CODE(t, t_write(t, home, control, "+cpuset +cpu", &t->err), 0);
+	EXPECT_CODE(t, t_make(t, leaf, &t->err), 0);
+	EXPECT_CODE(t, t_write(t, leaf, "cgroup.type", "threaded", &t->err), 0);
+	EXPECT_CODE(t, t_attach(t, leaf, b, &t->err), 0);
+	EXPECT(t, is_in(t, a, home) && is_in(t, b, leaf));
+	EXPECT_CODE(t, t_move(t, t->base, b, &t->err), -EBUSY);
+	/* into the thread root, out of its leaves */
+	EXPECT_CODE(t, t_move(t, home, a, &t->err), 0);
+	EXPECT(t, is_in(t, a, home) && is_in(t, b, home));
+	EXPECT_CODE(t, t_remove(t, leaf, &t->err), 0);
+	EXPECT_CODE(t, t_write(t, home, control, "-cpuset -cpu", &t->err), 0);
+	EXPECT_CODE(t, t_write(t, t->base, control, "-cpuset -cpu", &t->err), 0);
+	EXPECT_CODE(t, t_move(t, t->base, b, &t->err), 0);
+	EXPECT(t, is_in(t, a, t->base));
+	EXPECT_CODE(t, t_remove(t, home, &t->err), 0);
+	return PF_CONTRACT_OK;
+}
+
 static enum pf_contract_result a_thread_that_ended_is_told(struct pf_contract *t)
 {
 	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
@@ -744,6 +793,7 @@ const struct pf_contract_check pf_contract_checks[] = {
 	CHECK(controllers_are_switched),
 	CHECK(threads_are_moved),
 	CHECK(threads_keep_to_their_domain),
+	CHECK(a_process_moves_as_a_whole),
 	CHECK(a_thread_that_ended_is_told),
 	CHECK(a_cpuset_is_a_request),
 	CHECK(bad_cpusets_are_refused),

@@ -465,7 +465,7 @@ static bool has_file(const struct node *node, const char *file)
 	if (strncmp(file, "cpu.", 4) == 0)
 		return enabled(node, CPU) &&
 		       (strcmp(file + 4, "max") == 0 || strcmp(file + 4, "weight") == 0);
-	if (strcmp(file, "cgroup.type") == 0)
+	if (strcmp(file, "cgroup.type") == 0 || strcmp(file, "cgroup.events") == 0)
 		return node->parent;
 	return strcmp(file, "cgroup.threads") == 0 || strcmp(file, "cgroup.procs") == 0 ||
 	       strcmp(file, "cgroup.controllers") == 0 ||
@@ -538,6 +538,9 @@ static char *file_text(struct pf_fake *fake, const struct node *node, const char
 		return weight_text(node);
 	if (strcmp(file, "cgroup.type") == 0)
 		return strdup(type_of(fake, node));
+	if (strcmp(file, "cgroup.events") == 0)
+		return strdup(populated(fake, node) ? "populated 1\nfrozen 0"
+						    : "populated 0\nfrozen 0");
 	if (strcmp(file, "cgroup.controllers") == 0)
 		return controllers_text(node->parent ? node->parent->subtree : CPUSET | CPU);
 	if (strcmp(file, "cgroup.subtree_control") == 0)

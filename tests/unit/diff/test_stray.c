@@ -377,7 +377,66 @@ static void an_agent_that_finds_it_astray_at_first_brings_it_back(void **state)
 	assert_held(w);
 }
 
-static void where_its_groups_are_still_there_it_goes_back_into_them(void **state)
+/* A scope that somebody else is in, a TPM's process say, stays: the guest goes back into it. */
+static void where_its_groups_stay_it_goes_back_into_them(void **state)
+{
+	struct world *w = *state;
+
+	assert_true(pf_fake_spawn(w->fake, BASE "/emulator", 0) > 0);
+	assert_int_equal(run(w), 0);
+	assert_held(w);
+	move_out(w, false);
+	look(w);
+	assert_int_equal(kind(w, 0), PF_STEP_BRING_BACK);
+	assert_int_equal(kind(w, 1), PF_STEP_ATTACH);
+	assert_int_equal(run(w), 0);
+	assert_int_equal(w->machines, 0);
+	assert_held(w);
+}
+
+/* As systemd does a moment after the process was moved out: while its scope is being looked at. */
+static void systemd_removes(void *ctx, const char *what)
+{
+	static const char *const groups[] = {BASE "/helper", BASE "/iothread1", BASE "/vcpu0",
+					     BASE "/emulator", BASE, SCOPE};
+	struct world *w = ctx;
+
+	(void)what;
+	pf_fake_read_hook(w->fake, NULL, NULL);
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		if (exists(w, groups[i]))
+			must(w->cg->ops->remove(w->cg, groups[i], NULL));
+}
+
+static void systemd_removes_late(void *ctx, const char *group, const char *file)
+{
+	(void)group;
+	(void)file;
+	systemd_removes(ctx, NULL);
+}
+
+static void a_scope_that_goes_after_the_look_is_made_anew(void **state)
+{
+	struct world *w = *state;
+	struct pf_apply apply = {.unit_set = unit_set, .unit_make = unit_make, .unit_ctx = w,
+				 .ledger = w->ledger};
+
+	assert_int_equal(run(w), 0);
+	assert_held(w);
+	move_out(w, false);
+	look(w);
+	apply.cg = w->cg;
+	free(pf_take_ptr(w->outcomes));
+	pf_fake_read_hook(w->fake, systemd_removes_late, w);
+	must(pf_apply_plan(&apply, &w->plan, &w->outcomes, &w->count));
+	for (size_t i = 0; i < w->count; i++)
+		if (w->outcomes[i].result == PF_OUTCOME_FAILED)
+			fail_msg("%s", w->outcomes[i].err.text);
+	assert_int_equal(w->machines, 1);
+	assert_held(w);
+}
+
+static void where_systemd_leaves_its_groups_it_goes_back_into_them(void **state)
 {
 	struct world *w = *state;
 
@@ -385,8 +444,7 @@ static void where_its_groups_are_still_there_it_goes_back_into_them(void **state
 	assert_held(w);
 	move_out(w, false);
 	look(w);
-	assert_int_equal(kind(w, 0), PF_STEP_BRING_BACK);
-	assert_int_equal(kind(w, 1), PF_STEP_ATTACH);
+	assert_int_equal(kind(w, 0), PF_STEP_MAKE_UNIT);
 	assert_int_equal(run(w), 0);
 	assert_int_equal(w->machines, 0);
 	assert_false(pf_ledger_brought_back(w->ledger, UUID));
@@ -679,7 +737,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_A_WORLD(a_guest_moved_out_is_brought_back_and_its_scope_made_anew),
 		IN_A_WORLD(an_agent_that_finds_it_astray_at_first_brings_it_back),
-		IN_A_WORLD(where_its_groups_are_still_there_it_goes_back_into_them),
+		IN_A_WORLD(where_its_groups_stay_it_goes_back_into_them),
+		IN_A_WORLD(a_scope_that_goes_after_the_look_is_made_anew),
+		IN_A_WORLD(where_systemd_leaves_its_groups_it_goes_back_into_them),
 		IN_A_WORLD(a_failure_on_the_way_leaves_it_where_it_was),
 		IN_A_WORLD(without_machined_it_stays_and_is_told),
 		IN_A_WORLD(put_off_it_takes_the_rest_along),
