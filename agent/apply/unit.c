@@ -14,7 +14,7 @@
 #define TIMEOUT_USEC 2000000ULL
 #define MACHINE_TIMEOUT_USEC 5000000ULL /* a unit is made, and the process moved there */
 #define SEC_USEC 1000000ULL
-#define SILENT_USEC (30 * SEC_USEC)
+#define SILENT_USEC (10 * SEC_USEC)
 
 struct pf_unit_bus {
 	sd_bus *bus; /* NULL: not connected */

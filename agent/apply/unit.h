@@ -57,7 +57,7 @@ int pf_unit_make(void *ctx, const struct pf_unit_machine *machine, struct pf_err
  * @knob: "cpuset.cpus" or "cpuset.mems"
  * @out: empty when systemd has no such word; untouched on failure
  *
- * Waits for 2 s at most. When that was in vain, it isn't asked for the next 30 s: passes over guests
+ * Waits for 2 s at most. When that was in vain, it isn't asked for the next 10 s: passes over guests
  * ask this, and they must not add up.
  *
  * Return: 0, -EINVAL for a knob or kind of unit that it does not know, -ETIMEDOUT, or systemd's
