@@ -35,6 +35,7 @@ enum pf_rec_kind {
 	PF_REC_NUMA = 8,   /* NUMA balancing moves the thread from from_cpu to to_cpu */
 	PF_REC_PAGES = 9,  /* pages were migrated; value: how many, reason in from_cpu */
 	PF_REC_GROUP = 10, /* a child group was made in a guest's group and inherits its slot */
+	PF_REC_REFUSED = 11, /* the guard refused it; struct pf_knob_record, see there */
 	PF_REC_THREAD = 12, /* a new thread; one record until user space has looked at the guest */
 };
 
@@ -101,7 +102,13 @@ struct pf_record {
 };
 _Static_assert(sizeof(struct pf_record) == 128, "pf_record is ABI");
 
-/* A PF_REC_KNOB record; only successful writes are told. */
+/*
+ * A PF_REC_KNOB record; only successful writes are told.
+ *
+ * PF_REC_REFUSED: with a thread, knob is the call that wanted to change it ("sched_setaffinity") or
+ * the control file that it would have been moved by, text what was written there and value the
+ * group it would have gone to; without one, knob is the control file and text empty.
+ */
 struct pf_knob_record {
 	struct pf_record rec;
 	char knob[PF_KNOB_LEN]; /* "cpuset.cpus"; cut, always terminated */

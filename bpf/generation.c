@@ -23,7 +23,7 @@
 
 const char *const pf_map_names[PF_MAPS] = {
 	[PF_MAP_POLICY] = "policy",   [PF_MAP_COUNTERS] = "counters", [PF_MAP_CARRIED] = "carried",
-	[PF_MAP_RING] = "ring",	      [PF_MAP_WATCHED] = "watched",
+	[PF_MAP_RING] = "ring",	      [PF_MAP_WATCHED] = "watched",   [PF_MAP_ACTS] = "acts",
 };
 
 /*
@@ -40,7 +40,13 @@ static int keep_complaint(enum libbpf_print_level level, const char *fmt, va_lis
 	return 0;
 }
 
-static const char *first_complaint(void)
+void pf_complaint_begin(void)
+{
+	libbpf_set_print(keep_complaint);
+	complaint[0] = 0;
+}
+
+const char *pf_complaint(void)
 {
 	complaint[strcspn(complaint, "\n")] = 0;
 	return complaint[0] ? complaint : "no more is known";
@@ -216,7 +222,7 @@ static int load_rows(const struct pf_bpf_options *options, uint32_t slots, struc
 	}
 	if (r) {
 		pinfold__destroy(skel);
-		return pf_fail(err, r, "load the eBPF programs (%s)", first_complaint());
+		return pf_fail(err, r, "load the eBPF programs (%s)", pf_complaint());
 	}
 	*out = skel;
 	return 0;
@@ -227,7 +233,7 @@ static int keep_maps(struct pf_generation *g, const struct pinfold *skel, struct
 	const struct bpf_map *maps[PF_MAPS] = {
 		[PF_MAP_POLICY] = skel->maps.bss,	[PF_MAP_COUNTERS] = skel->maps.counters,
 		[PF_MAP_CARRIED] = skel->maps.carried,	[PF_MAP_RING] = skel->maps.ring,
-		[PF_MAP_WATCHED] = skel->maps.watched,
+		[PF_MAP_WATCHED] = skel->maps.watched,	[PF_MAP_ACTS] = skel->maps.acts,
 	};
 
 	for (size_t i = 0; i < PF_MAPS; i++) {
@@ -339,8 +345,7 @@ int pf_generation_load(struct pf_generation *g, const struct pf_bpf_options *opt
 	uint32_t slots = options->slots ?: default_slots(libbpf_num_possible_cpus());
 	int r;
 
-	libbpf_set_print(keep_complaint);
-	complaint[0] = 0;
+	pf_complaint_begin();
 	kernel = btf__load_vmlinux_btf();
 	if (!kernel)
 		return pf_fail_plain(err, ENOTSUP,

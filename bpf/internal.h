@@ -16,6 +16,7 @@ enum pf_map {
 	PF_MAP_CARRIED,
 	PF_MAP_RING,
 	PF_MAP_WATCHED,
+	PF_MAP_ACTS,
 	PF_MAPS,
 };
 
@@ -63,6 +64,10 @@ int pf_generation_map_policy(struct pf_generation *g, struct pf_err *err);
 int pf_generation_load(struct pf_generation *g, const struct pf_bpf_options *options,
 		       struct pf_err *err);
 
+/* Begins to keep what libbpf complains about, on this thread; the first of it is the cause. */
+void pf_complaint_begin(void);
+const char *pf_complaint(void);
+
 /* A number that changes with the object file. */
 uint64_t pf_build(void);
 
@@ -77,6 +82,9 @@ int pf_pins_get(int lock, const char *version, struct pf_generation *g, struct p
 /* Pins everything of @g below @version, which must not exist. */
 int pf_pins_put(int lock, const char *path, const char *version, const struct pf_generation *g,
 		struct pf_err *err);
+
+/* The guard's folder beside the versions, and how the one that is being made begins, too. */
+#define PF_GUARD_PINS "guard"
 
 /* Removes a version with all that is in it. Return: 0, or -ENOENT. */
 int pf_pins_remove(int lock, const char *version, struct pf_err *err);

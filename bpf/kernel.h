@@ -11,6 +11,7 @@
 
 #define PF_ON_RQ_MIGRATING 2	 /* task_struct.on_rq, kernel/sched/sched.h */
 #define PF_PF_KTHREAD 0x00200000 /* task_struct.flags, linux/sched.h */
+#define PF_MAY_WRITE 2		 /* linux/fs.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -73,11 +74,14 @@ struct cpumask {
 	unsigned long bits[1];
 };
 
+struct mm_struct;
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
 	int on_rq; /* 2: being migrated from one run queue to another, whose lock is held */
 	struct sched_entity se;
+	struct mm_struct *mm;
 	struct cpumask *user_cpus_ptr; /* kept by sched_setaffinity(2) from 6.2 on */
 	int pid;
 	int tgid;
@@ -86,8 +90,38 @@ struct task_struct {
 	struct css_set *cgroups;
 };
 
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_magic;
+};
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+};
+
 struct mm_struct {
 	struct task_struct *owner; /* CONFIG_MEMCG */
+	struct file *exe_file;
 };
 
 struct device {
@@ -103,6 +137,13 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 enum cpuhp_state {

@@ -28,8 +28,9 @@ static void add_counters(struct pf_counters *sum, const struct pf_counters *row)
 	sum->dropped += row->dropped;
 	sum->untimed += row->untimed;
 	sum->pages += row->pages;
+	sum->refused += row->refused;
 }
-_Static_assert(sizeof(struct pf_counters) == 10 * sizeof(uint64_t), "add_counters() adds all");
+_Static_assert(sizeof(struct pf_counters) == 11 * sizeof(uint64_t), "add_counters() adds all");
 
 static int read_counters(const struct pf_generation *g, int cpus, uint32_t slot,
 			 struct pf_counters *out, struct pf_err *err)
@@ -78,10 +79,11 @@ static int carry_watched(struct pf_generation *to, const struct pf_generation *f
 			 struct pf_err *err)
 {
 	uint64_t cgid = 0;
-	uint32_t one = 1;
+	uint32_t guard;
 
 	while (!bpf_map_get_next_key(from->map[PF_MAP_WATCHED], cgid ? &cgid : NULL, &cgid))
-		if (bpf_map_update_elem(to->map[PF_MAP_WATCHED], &cgid, &one, BPF_ANY))
+		if (bpf_map_lookup_elem(from->map[PF_MAP_WATCHED], &cgid, &guard) ||
+		    bpf_map_update_elem(to->map[PF_MAP_WATCHED], &cgid, &guard, BPF_ANY))
 			return pf_fail(err, errno, "carry the watched groups over");
 	return 0;
 }

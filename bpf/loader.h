@@ -94,8 +94,16 @@ int pf_bpf_slot_add(struct pf_bpf *bpf, const struct pf_slot_promise *promise, u
 int pf_bpf_counters(struct pf_bpf *bpf, uint32_t slot, struct pf_counters *out,
 		    struct pf_err *err);
 
-/* Whether writes to control files of a group outside the table are told (slices, scopes). */
-int pf_bpf_watch(struct pf_bpf *bpf, uint64_t cgid, bool on, struct pf_err *err);
+/**
+ * pf_bpf_watch - tells writes to control files of a group outside the table (slices, scopes)
+ * @guard_slot_plus_1: a slot of the guest for which the guard refuses them (PF_SLOT_GUARD), plus
+ *	one; 0: they are told only
+ */
+int pf_bpf_watch(struct pf_bpf *bpf, uint64_t cgid, uint32_t guard_slot_plus_1,
+		 struct pf_err *err);
+
+/* Ends it. A group that was not watched is no error. */
+int pf_bpf_unwatch(struct pf_bpf *bpf, uint64_t cgid, struct pf_err *err);
 
 /* Before user space looks at a guest's threads: the next that comes is told (PF_REC_THREAD). */
 void pf_bpf_looking(struct pf_bpf *bpf, uint32_t guest);

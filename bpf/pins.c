@@ -188,9 +188,11 @@ int pf_pins_remove(int lock, const char *version, struct pf_err *err)
 
 static int remove_other(int lock, const char *name, void *keep, struct pf_err *err)
 {
+	bool guard = !strncmp(name, PF_GUARD_PINS, strlen(PF_GUARD_PINS));
 	int r;
 
-	if (name[0] != 'v' || (keep && !strcmp(name, keep)))
+	/* The guard is no version: it ends by itself, or with everything. */
+	if (guard ? keep != NULL : name[0] != 'v' || (keep && !strcmp(name, keep)))
 		return 0;
 	r = pf_pins_remove(lock, name, err);
 	return r ? r : 1;

@@ -35,6 +35,7 @@ enum pf_wake {
 enum pf_slot_flag {
 	PF_SLOT_EVERY = 1 << 0,	 /* tell every move outside, not only the first of a stay */
 	PF_SLOT_SILENT = 1 << 1, /* count and time, tell nothing */
+	PF_SLOT_GUARD = 1 << 2,	 /* refuse that strangers change it (guard.bpf.c) */
 };
 
 /* Hooks whose absence changes what a record can say; bits of pf_policy_head.hooks. */
@@ -140,8 +141,9 @@ struct pf_counters {
 	__u64 dropped;	  /* records that found the ring full */
 	__u64 untimed;	  /* escapes whose thread state could not be kept: counted, not timed */
 	__u64 pages;	  /* pages of the guest that somebody moved */
+	__u64 refused;	  /* changes by strangers that the guard refused */
 };
-_Static_assert(sizeof(struct pf_counters) == 80, "pf_counters is ABI");
+_Static_assert(sizeof(struct pf_counters) == 88, "pf_counters is ABI");
 
 /* Multiplicative hashing: cgroup ids count up, this spreads neighbours best. */
 static inline __attribute__((always_inline)) __u32 pf_bucket_hash(__u64 cgid)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the programs have to say: records, stays, their own cost. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,18 +63,20 @@ int pf_bpf_consume(struct pf_bpf *bpf, unsigned int *again_usec, struct pf_err *
 	return late < 0 ? pf_fail(err, late, "read the eBPF ring buffer") : count + late;
 }
 
-int pf_bpf_watch(struct pf_bpf *bpf, uint64_t cgid, bool on, struct pf_err *err)
+int pf_bpf_watch(struct pf_bpf *bpf, uint64_t cgid, uint32_t guard_slot_plus_1, struct pf_err *err)
 {
-	uint32_t one = 1;
-	int r;
+	int r = bpf_map_update_elem(bpf->now.map[PF_MAP_WATCHED], &cgid, &guard_slot_plus_1,
+				    BPF_ANY);
 
-	if (on)
-		r = bpf_map_update_elem(bpf->now.map[PF_MAP_WATCHED], &cgid, &one, BPF_ANY);
-	else
-		r = bpf_map_delete_elem(bpf->now.map[PF_MAP_WATCHED], &cgid);
-	if (r && !(r == -ENOENT && !on))
-		return pf_fail(err, r, "watch writes to group id %llu",
-			       (unsigned long long)cgid);
+	return r ? pf_fail(err, r, "watch writes to group id %" PRIu64, cgid) : 0;
+}
+
+int pf_bpf_unwatch(struct pf_bpf *bpf, uint64_t cgid, struct pf_err *err)
+{
+	int r = bpf_map_delete_elem(bpf->now.map[PF_MAP_WATCHED], &cgid);
+
+	if (r && r != -ENOENT)
+		return pf_fail(err, r, "end watching group id %" PRIu64, cgid);
 	return 0;
 }
 

@@ -195,6 +195,7 @@ int pf_ledger_adopt(struct pf_ledger *ledger, const char *uuid, pid_t pid, bool 
 	if (record->pid && record->pid != pid) {
 		pf_record_drop(record);
 		record->released = false;
+		record->has_mode = false;
 		record->pid = pid;
 		saved = pf_ledger_save(ledger, record, r ? NULL : err);
 	}
@@ -213,6 +214,31 @@ int pf_ledger_set_released(struct pf_ledger *ledger, const char *uuid, bool rele
 		return r;
 	record->released = released;
 	return pf_ledger_save(ledger, record, err);
+}
+
+int pf_ledger_set_mode(struct pf_ledger *ledger, const char *uuid, const enum pf_mode *mode,
+		       struct pf_err *err)
+{
+	struct pf_record *record = NULL;
+	int r = pf_ledger_record(ledger, uuid, &record, err);
+
+	if (!record || (r < 0 && r != -EBADMSG))
+		return r;
+	record->has_mode = mode != NULL;
+	if (mode)
+		record->mode = *mode;
+	return pf_ledger_save(ledger, record, err);
+}
+
+bool pf_ledger_mode(struct pf_ledger *ledger, const char *uuid, enum pf_mode *out)
+{
+	struct pf_record *record = NULL;
+
+	pf_ledger_record(ledger, uuid, &record, NULL);
+	if (!record || !record->has_mode)
+		return false;
+	*out = record->mode;
+	return true;
 }
 
 bool pf_ledger_released(struct pf_ledger *ledger, const char *uuid)

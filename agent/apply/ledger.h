@@ -16,6 +16,7 @@
 
 #include "agent/apply/apply.h"
 #include "agent/base/err.h"
+#include "agent/model/policy.h"
 
 struct pf_ledger;
 
@@ -44,6 +45,13 @@ bool pf_ledger_released(struct pf_ledger *ledger, const char *uuid);
  * agent ended: a process that is on its way there is then ours to place.
  */
 bool pf_ledger_brought_back(struct pf_ledger *ledger, const char *uuid);
+
+/* `pinfold mode`, likewise; @mode NULL: none is chosen any more. It ends with the guest's run. */
+int pf_ledger_set_mode(struct pf_ledger *ledger, const char *uuid, const enum pf_mode *mode,
+		       struct pf_err *err);
+
+/* Return: whether an operator chose one; only then @out is set. */
+bool pf_ledger_mode(struct pf_ledger *ledger, const char *uuid, enum pf_mode *out);
 
 /**
  * pf_ledger_release - puts back what was found

@@ -205,6 +205,18 @@ static int take_made(const json_t *json, struct pf_record *record, struct pf_err
 	return slot && *slot ? 0 : pf_fail(err, ENOMEM, "read a group");
 }
 
+/* Absent where no operator chose one. */
+static int take_mode(const json_t *json, struct pf_record *record, struct pf_err *err)
+{
+	const json_t *value = json_object_get(json, "mode");
+
+	if (!value || json_is_null(value))
+		return 0;
+	record->has_mode = json_is_string(value) &&
+			   pf_mode_parse(json_string_value(value), &record->mode);
+	return record->has_mode ? 0 : bad(err, "mode");
+}
+
 static int take_each(const json_t *object, const char *key, struct pf_record *record,
 		     int (*take)(const json_t *json, struct pf_record *record, struct pf_err *err),
 		     struct pf_err *err)
@@ -272,7 +284,8 @@ int pf_record_parse(const char *text, struct pf_record *out, struct pf_err *err)
 	if (!json_is_boolean(json_object_get(json, "released")))
 		return bad(err, "released");
 	record.released = json_is_true(json_object_get(json, "released"));
-	r = take_number(json, "pid", &pid, err);
+	r = take_mode(json, &record, err);
+	r = r ?: take_number(json, "pid", &pid, err);
 	record.pid = (pid_t)pid;
 	r = r ?: take_text(json, "brought_back", true, &record.brought_back, err);
 	r = r ?: take_each(json, "made", &record, take_made, err);
@@ -362,9 +375,11 @@ int pf_record_format(const struct pf_record *record, char **out, struct pf_err *
 		return pf_fail_plain(err, EILSEQ,
 				     "write the record of guest %s: a cgroup's name is not UTF-8",
 				     record->uuid);
-	json = json_pack("{s:s, s:i, s:b, s:s*, s:O, s:O, s:O}", "uuid", record->uuid, "pid",
+	json = json_pack("{s:s, s:i, s:b, s:s*, s:s*, s:O, s:O, s:O}", "uuid", record->uuid, "pid",
 			 (int)record->pid, "released", record->released, "brought_back",
-			 record->brought_back, "made", made, "knobs", knobs, "threads", threads);
+			 record->brought_back, "mode",
+			 record->has_mode ? pf_mode_name(record->mode) : NULL, "made", made,
+			 "knobs", knobs, "threads", threads);
 	text = json ? format_json(json) : NULL;
 	if (!text)
 		return pf_fail(err, ENOMEM, "write the record of guest %s", record->uuid);

@@ -9,6 +9,7 @@
 
 #include "agent/base/err.h"
 #include "agent/base/set.h"
+#include "agent/model/policy.h"
 
 struct pf_record_knob {
 	char *group;
@@ -36,6 +37,8 @@ struct pf_record {
 	pid_t pid; /* the process it is about; 0: none yet */
 	bool released;
 	char *brought_back; /* libvirt's group of the guest that we made anew; NULL: none */
+	bool has_mode; /* an operator's choice */
+	enum pf_mode mode;
 	char **made; /* groups that we made */
 	size_t made_count;
 	struct pf_record_knob *knobs; /* in the order of their first change */
@@ -44,7 +47,7 @@ struct pf_record {
 	size_t thread_count;
 };
 
-/* Frees everything about what was found; uuid, pid and released stay. */
+/* Frees everything about what was found; uuid, pid, released and mode stay. */
 void pf_record_drop(struct pf_record *record);
 void pf_record_clear(struct pf_record *record);
 

@@ -21,6 +21,8 @@ const struct pf_command pf_commands[] = {
 	{"hold", "GUEST", 1, 1, 0, "hold a guest again after release", pf_cmd_hold},
 	{"release", "GUEST", 1, 1, 0, "let a guest go and put back what was found",
 	 pf_cmd_release},
+	{"mode", "GUEST MODE", 2, 2, 0, "choose its mode: observe, enforce, guard, default",
+	 pf_cmd_mode},
 	{"help", "[COMMAND]", 0, 1, 0, "this list, or one command's usage", pf_cmd_help},
 	{},
 };

@@ -91,5 +91,6 @@ enum pf_exit pf_cmd_plan(const struct pf_cli *cli);
 enum pf_exit pf_cmd_host(const struct pf_cli *cli);
 enum pf_exit pf_cmd_hold(const struct pf_cli *cli);
 enum pf_exit pf_cmd_release(const struct pf_cli *cli);
+enum pf_exit pf_cmd_mode(const struct pf_cli *cli);
 enum pf_exit pf_cmd_audit(const struct pf_cli *cli);
 enum pf_exit pf_cmd_help(const struct pf_cli *cli);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What `pinfold hold` and `pinfold release` have in common. */
+/* What `pinfold hold`, `pinfold release` and `pinfold mode` have in common. */
 #pragma once
 
 #include "agent/cli/cli.h"

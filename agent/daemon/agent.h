@@ -34,6 +34,16 @@ struct pf_watching {
 	uint64_t missing_told;
 };
 
+struct pf_guard;
+
+/* What daemon/guarding.c keeps. */
+struct pf_guarding {
+	struct pf_guard *guard; /* NULL where the host can't refuse anything */
+	char *refusal;		/* why, then */
+	uint64_t allowed;	/* a number for the executables as they were when they were let past */
+	uint64_t allowed_usec;	/* when that was looked at */
+};
+
 struct pf_audit;
 
 struct pf_agent {
@@ -51,6 +61,7 @@ struct pf_agent {
 	struct pf_audit *audit;  /* the record; daemon/report.h adds to it */
 	char audit_problem[512]; /* of the record, as the log has it */
 	struct pf_watching watching;
+	struct pf_guarding guarding;
 
 	sd_event *event;
 	sd_event_source *interval; /* the next full pass */

@@ -141,6 +141,24 @@ static int answer_release(void *ctx, const char *name, char **body, struct pf_er
 	return r ?: answer_guest(agent, held, body, err);
 }
 
+static int answer_mode(void *ctx, const char *name, const enum pf_mode *mode, char **body,
+		       struct pf_err *err)
+{
+	struct pf_agent *agent = ctx;
+	struct pf_held *held;
+	int r;
+
+	r = find(agent, name, &held, err);
+	if (!r)
+		r = pf_reconcile_mode(agent, held, mode, err);
+	if (!r)
+		r = find(agent, name, &held, err);
+	if (!r)
+		pf_report_policy(agent, held, PF_EVENT_OPERATOR, "mode %s",
+				 mode ? pf_mode_name(*mode) : "default");
+	return r ?: answer_guest(agent, held, body, err);
+}
+
 static ssize_t read_lines(void *ctx, char *buf, size_t size)
 {
 	return pf_audit_lines_read(ctx, buf, size);
@@ -177,5 +195,6 @@ const struct pf_api_ops pf_answer_ops = {
 	.host = answer_host,
 	.hold = answer_hold,
 	.release = answer_release,
+	.mode = answer_mode,
 	.audit = answer_audit,
 };

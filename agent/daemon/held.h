@@ -27,6 +27,8 @@ struct pf_held {
 	pid_t pid;
 	bool present; /* in the newest snapshot, its process alive */
 	bool released;
+	bool has_mode; /* an operator's, by `pinfold mode` */
+	enum pf_mode mode;
 	struct pf_plan plan; /* of the newest pass */
 	struct pf_guest_status status;
 	struct pf_tries tries;

@@ -99,6 +99,15 @@ static bool needs_restart(const struct pf_config *old, const struct pf_config *n
 	       !same(old->audit_path, new->audit_path);
 }
 
+/* The other's goes with it. */
+static void swap_text(char **a, char **b)
+{
+	char *text = *a;
+
+	*a = *b;
+	*b = text;
+}
+
 static void reload(struct pf_agent *agent)
 {
 	struct pf_config config;
@@ -119,6 +128,8 @@ static void reload(struct pf_agent *agent)
 	agent->config.shares_scale = config.shares_scale;
 	agent->config.interval_usec = config.interval_usec;
 	agent->config.sweep_usec = config.sweep_usec;
+	agent->config.when_dead = config.when_dead;
+	swap_text(&agent->config.guard_allow, &config.guard_allow);
 	agent->config.libvirt_timeout_usec = config.libvirt_timeout_usec;
 	agent->config.log_level = config.log_level;
 	agent->config.audit_max_age_usec = config.audit_max_age_usec;

@@ -45,6 +45,31 @@ static int compare(const struct pf_pass *pass, const struct pf_guest *guest, str
 	return 0;
 }
 
+/* The operator's word counts before the guest's; the host's limits before both. */
+static int decide_mode(const struct pf_pass *pass, struct pf_guest *guest)
+{
+	struct pf_guest_policy *policy = &guest->promise.policy;
+	int r = 0;
+
+	if (pass->operators_mode) {
+		policy->has_mode = true;
+		policy->mode = *pass->operators_mode;
+		r = pf_findings_add(&guest->findings, PF_FINDING_NOTE,
+				    "an operator chose mode %s; `pinfold mode GUEST default` gives "
+				    "the guest back its own",
+				    pf_mode_name(policy->mode));
+	}
+	if (r < 0 || !pass->no_guard ||
+	    (policy->has_mode ? policy->mode : pass->config->mode) != PF_MODE_GUARD)
+		return r;
+	policy->has_mode = true;
+	policy->mode = PF_MODE_ENFORCE;
+	return pf_findings_add(&guest->findings, PF_FINDING_NOTE,
+			       "mode guard is not available: %s; the guest is held in mode "
+			       "enforce: foreign changes are put right, not refused",
+			       pass->no_guard);
+}
+
 int pf_pass_guest(const struct pf_pass *pass, const struct pf_guest *guest, struct pf_plan *plan,
 		  struct pf_guest_status *status, struct pf_err *err)
 {
@@ -60,5 +85,8 @@ int pf_pass_guest(const struct pf_pass *pass, const struct pf_guest *guest, stru
 	r = pf_proc_fill(pass->root, &now, err);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
+	r = decide_mode(pass, &now);
+	if (r < 0)
+		return pf_fail(err, r, "guest '%s': decide its mode", guest->name);
 	return compare(pass, &now, plan, status, err);
 }

@@ -21,6 +21,8 @@ struct pf_pass {
 	int root; /* where /proc is */
 	const struct pf_unit_words *words; /* systemd's; NULL without it */
 	bool brought_back; /* the guest's groups were made anew by us: pf_ledger_brought_back() */
+	const enum pf_mode *operators_mode; /* instead of the guest's own; NULL: none chosen */
+	const char *no_guard; /* why changes can't be refused on this host; NULL: they can */
 	/* Told what the guest should look like and does; may be NULL. */
 	void (*seen)(const struct pf_placement *placement, const struct pf_actual *actual,
 		     void *ctx);
@@ -29,6 +31,7 @@ struct pf_pass {
 
 /**
  * pf_pass_guest - source -> desired -> observe -> diff for one of the guests; writes nothing
+ * A guest of mode guard on a host that can't refuse is held in mode enforce, and told so.
  * @plan, @status: owned by the caller; zeroed on failure
  *
  * Return: 0; -ESRCH when its process is gone; another -errno when it could not be looked at.

@@ -11,6 +11,7 @@
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
 #include "agent/daemon/cpus.h"
+#include "agent/daemon/guarding.h"
 #include "agent/daemon/pass.h"
 #include "agent/daemon/report.h"
 #include "agent/daemon/tell.h"
@@ -124,6 +125,7 @@ static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_g
 		pf_log(LOG_WARNING, "guest '%s': %s", guest->name, err.text);
 	held->pid = guest->pid;
 	watch_exit(agent, held);
+	held->has_mode = pf_ledger_mode(agent->ledger, guest->uuid, &held->mode);
 	finish_release(agent, held);
 	return 0;
 }
@@ -211,6 +213,8 @@ static void look_at(struct pf_agent *agent, struct pf_held *held, const struct p
 		.root = agent->root,
 		.words = agent->bus ? &words : NULL,
 		.brought_back = pf_ledger_brought_back(agent->ledger, guest->uuid),
+		.operators_mode = held->has_mode ? &held->mode : NULL,
+		.no_guard = pf_guarding_refusal(agent),
 		.seen = pf_watching_guest,
 		.ctx = agent,
 	};
@@ -501,6 +505,16 @@ void pf_reconcile_look(struct pf_agent *agent)
 	}
 }
 
+/* A guest that was let go is refused nothing any more, at once. */
+static void unguard(struct pf_agent *agent, struct pf_held *held)
+{
+	const struct pf_guest *guest = guest_of(agent, held);
+
+	if (guest)
+		look_at(agent, held, guest);
+	pf_guarding_follow(agent);
+}
+
 int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)
 {
 	bool again = held->released;
@@ -511,6 +525,7 @@ int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf
 		return r;
 	held->released = true;
 	r = pf_ledger_release(agent->ledger, &agent->apply, held->uuid, err);
+	unguard(agent, held);
 	if (!again || r < 0)
 		pf_log(LOG_NOTICE, "guest '%s': released; %s", held->name,
 		       r < 0 ? err->text : "what was found was put back");
@@ -532,6 +547,25 @@ int pf_reconcile_hold(struct pf_agent *agent, struct pf_held *held, struct pf_er
 	pf_tries_clear(&held->tries);
 	held->kept_count = 0; /* what is put right now was our own doing */
 	pf_log(LOG_NOTICE, "guest '%s': held again", held->name);
+	pf_reconcile(agent);
+	return 0;
+}
+
+int pf_reconcile_mode(struct pf_agent *agent, struct pf_held *held, const enum pf_mode *mode,
+		      struct pf_err *err)
+{
+	const char *refusal = pf_guarding_refusal(agent);
+	int r;
+
+	if (mode && *mode == PF_MODE_GUARD && refusal)
+		return pf_fail_plain(err, EOPNOTSUPP, "mode guard is not available: %s", refusal);
+	r = pf_ledger_set_mode(agent->ledger, held->uuid, mode, err);
+	if (r < 0)
+		return r;
+	held->has_mode = mode != NULL;
+	held->mode = mode ? *mode : PF_MODE_OBSERVE;
+	pf_log(LOG_NOTICE, "guest '%s': an operator chose mode %s", held->name,
+	       mode ? pf_mode_name(*mode) : "default");
 	pf_reconcile(agent);
 	return 0;
 }

@@ -49,3 +49,10 @@ int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf
 
 /* Holds a released guest again, now. Return: 0, -EALREADY, or -errno. */
 int pf_reconcile_hold(struct pf_agent *agent, struct pf_held *held, struct pf_err *err);
+
+/*
+ * Puts the guest into a mode until it ends, whatever its metadata says; @mode NULL gives it back
+ * its own. In force when this returns. Return: 0; -EOPNOTSUPP where the host has no guard; -errno.
+ */
+int pf_reconcile_mode(struct pf_agent *agent, struct pf_held *held, const enum pf_mode *mode,
+		      struct pf_err *err);

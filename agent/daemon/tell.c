@@ -9,6 +9,7 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
+#include "agent/daemon/guarding.h"
 #include "agent/observe/watch.h"
 
 void pf_tell_outcomes(const struct pf_held *held, const struct pf_outcome *outcomes, size_t count)
@@ -210,6 +211,17 @@ static int add_hooks(const struct pf_agent *agent, struct pf_status *out)
 	return 0;
 }
 
+static int add_guard(const struct pf_agent *agent, struct pf_status *out)
+{
+	const char *refusal = pf_guarding_refusal(agent);
+	pf_auto_free char *reason = NULL;
+
+	if (refusal &&
+	    asprintf(&reason, "%s; instead: foreign changes are put right, not refused", refusal) < 0)
+		return -ENOMEM;
+	return add_capability(out, "guard", !refusal, reason);
+}
+
 static int add_capabilities(struct pf_agent *agent, struct pf_status *out)
 {
 	int r = add_capability(out, "systemd", agent->bus != NULL,
@@ -217,9 +229,7 @@ static int add_capabilities(struct pf_agent *agent, struct pf_status *out)
 			       "are written to the guest's own group");
 
 	if (!r)
-		r = add_capability(out, "guard", false,
-				   "not in this version: guests that ask for it are held in mode "
-				   "enforce");
+		r = add_guard(agent, out);
 	return r ?: add_hooks(agent, out);
 }
 

@@ -11,6 +11,7 @@
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
 #include "agent/daemon/cpus.h"
+#include "agent/daemon/guarding.h"
 #include "agent/daemon/reconcile.h"
 #include "agent/daemon/report.h"
 #include "agent/observe/records.h"
@@ -218,6 +219,9 @@ static void take_event(struct pf_agent *agent, struct pf_held *held,
 	case PF_REC_GROUP:
 		held->woken = true;
 		break;
+	case PF_REC_REFUSED: /* nothing has changed: no pass, and nothing to wait for */
+		pf_watching_tell(agent, held, event);
+		break;
 	case PF_REC_PAGES:
 		/* The kernel moves pages one by one and all the time: those are summed up. */
 		if (record->cause == PF_CAUSE_SYSCALL)
@@ -268,6 +272,8 @@ static void on_record(const struct pf_record *record, const char *uuid, const ch
 	}
 	if (!group && record->kind == PF_REC_MOVED)
 		group = found = pf_record_group_path(record->cgid, (pid_t)record->tid);
+	if (record->kind == PF_REC_REFUSED && record->value)
+		group = found = pf_record_group_path(record->value, 0);
 	if (pf_record_event(record, group, &clocks, &event) < 0)
 		return;
 	if (event.has_actor)
@@ -479,15 +485,24 @@ void pf_watching_looking(struct pf_agent *agent, const struct pf_held *held)
 		pf_watch_looking(agent->watching.watch, held->uuid);
 }
 
+static bool is_released(struct pf_agent *agent, const char *uuid)
+{
+	const struct pf_held *held = find_held(agent, uuid);
+
+	return held && held->released;
+}
+
 void pf_watching_guest(const struct pf_placement *placement, const struct pf_actual *actual,
 		       void *ctx)
 {
 	struct pf_agent *agent = ctx;
 	struct pf_err err;
+	bool guard;
 
 	if (!agent->watching.watch)
 		return;
-	if (!pf_watch_guest(agent->watching.watch, placement, actual, &err)) {
+	guard = placement->mode == PF_MODE_GUARD && !is_released(agent, placement->uuid);
+	if (!pf_watch_guest(agent->watching.watch, placement, actual, guard, &err)) {
 		agent->watching.full_told = false;
 		return;
 	}
@@ -503,6 +518,7 @@ void pf_watching_looked(struct pf_agent *agent)
 		return;
 	agent->watching.reading = true;
 	pf_watch_sweep(agent->watching.watch);
+	pf_guarding_follow(agent);
 	pf_watching_catch_up(agent);
 }
 
@@ -513,6 +529,7 @@ void pf_watching_passed(struct pf_agent *agent)
 
 	if (watching->watch && pf_watch_settle(watching->watch, &err) < 0)
 		pf_log(LOG_WARNING, "threads outside are not timed: %s", err.text);
+	pf_guarding_follow(agent);
 	expire_all(agent);
 	/* Records that came in meanwhile are about others, too. */
 	for (size_t i = 0; i < agent->held_count; i++)
@@ -640,6 +657,7 @@ int pf_watching_start(struct pf_agent *agent, struct pf_err *err)
 	} else {
 		say_origin(agent->watching.watch);
 	}
+	pf_guarding_start(agent);
 	r = add_sources(agent);
 	return r < 0 ? pf_fail(err, r, "set up the event loop") : 0;
 }
@@ -660,6 +678,7 @@ void pf_watching_stop(struct pf_agent *agent)
 	sd_event_source_unref(watching->ring);
 	sd_event_source_unref(watching->again);
 	sd_event_source_unref(watching->expiry);
+	pf_guarding_stop(agent);
 	pf_watch_close(&watching->watch);
 	free(watching->refusal);
 	*watching = (struct pf_watching){};

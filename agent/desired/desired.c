@@ -331,12 +331,7 @@ static int decide_policy(struct build *b)
 	b->out->mode = policy->has_mode ? policy->mode : b->config->mode;
 	b->out->isolation = policy->has_isolation ? policy->isolation : b->config->isolation;
 	b->unpinned = policy->has_unpinned ? policy->unpinned : b->config->unpinned;
-	if (b->out->mode != PF_MODE_GUARD)
-		return 0;
-	b->out->mode = PF_MODE_ENFORCE;
-	return pf_findings_add(&b->out->findings, PF_FINDING_NOTE,
-			       "mode guard is not available in this version: the guest is held in "
-			       "mode enforce, and foreign changes are put right, not refused");
+	return 0;
 }
 
 static int identify(struct build *b)

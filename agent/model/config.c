@@ -18,6 +18,8 @@ int pf_config_init(struct pf_config *config)
 		.state_dir = strdup("/run/pinfold"),
 		.pin_path = strdup("/sys/fs/bpf/pinfold"),
 		.log_level = LOG_INFO,
+		.when_dead = PF_WHEN_DEAD_LIFT,
+		.guard_allow = strdup(""),
 		.uri = strdup("qemu:///system"),
 		.libvirt_state_dir = strdup("/run/libvirt/qemu"),
 		.libvirt_timeout_usec = 1000000,
@@ -28,8 +30,8 @@ int pf_config_init(struct pf_config *config)
 		.audit_max_size_bytes = UINT64_C(1) << 30,
 		.audit_journal = true,
 	};
-	if (config->state_dir && config->pin_path && config->uri && config->libvirt_state_dir &&
-	    config->socket && config->socket_group && config->audit_path)
+	if (config->state_dir && config->pin_path && config->guard_allow && config->uri &&
+	    config->libvirt_state_dir && config->socket && config->socket_group && config->audit_path)
 		return 0;
 	pf_config_clear(config);
 	return -ENOMEM;
@@ -39,6 +41,7 @@ void pf_config_clear(struct pf_config *config)
 {
 	free(config->state_dir);
 	free(config->pin_path);
+	free(config->guard_allow);
 	free(config->uri);
 	free(config->libvirt_state_dir);
 	free(config->socket);

@@ -24,6 +24,10 @@ struct pf_config {
 	char *pin_path;		/* /sys/fs/bpf/pinfold: where eBPF programs live on without us */
 	int log_level;		/* syslog(3) level; info */
 
+	/* [guard] */
+	enum pf_when_dead when_dead; /* lift */
+	char *guard_allow;	     /* further executables that are not refused, or "" */
+
 	/* [libvirt] */
 	char *uri;		       /* qemu:///system */
 	char *libvirt_state_dir;       /* /run/libvirt/qemu */

@@ -6,6 +6,7 @@
 
 static const char *const modes[] = {"observe", "enforce", "guard"};
 static const char *const isolations[] = {"shared", "dedicated", "dedicated-cores"};
+static const char *const when_deads[] = {"lift", "stay"};
 static const char *const unpinneds[] = {"float", "follow-memory"};
 static const char *const scales[] = {"libvirt", "v1"};
 
@@ -45,6 +46,11 @@ const char *pf_shares_scale_name(enum pf_shares_scale scale)
 bool pf_mode_parse(const char *text, enum pf_mode *out)
 {
 	return find(modes, COUNT(modes), text, out);
+}
+
+bool pf_when_dead_parse(const char *text, enum pf_when_dead *out)
+{
+	return find(when_deads, COUNT(when_deads), text, out);
 }
 
 bool pf_isolation_parse(const char *text, enum pf_isolation *out)

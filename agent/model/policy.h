@@ -16,6 +16,11 @@ enum pf_isolation {
 	PF_ISOLATION_DEDICATED_CORES, /* their SMT siblings too */
 };
 
+enum pf_when_dead {
+	PF_WHEN_DEAD_LIFT, /* the guard ends with the agent */
+	PF_WHEN_DEAD_STAY, /* it goes on refusing, until an agent comes or pinfoldd --unpin */
+};
+
 enum pf_unpinned {
 	PF_UNPINNED_FLOAT,	   /* a vCPU without a pin was promised no CPU */
 	PF_UNPINNED_FOLLOW_MEMORY, /* it is kept on the CPUs of its memory nodes */
@@ -33,6 +38,7 @@ const char *pf_shares_scale_name(enum pf_shares_scale scale);
 
 /* Each reads its name back. Return: false for a word it does not know, @out untouched. */
 bool pf_mode_parse(const char *text, enum pf_mode *out);
+bool pf_when_dead_parse(const char *text, enum pf_when_dead *out);
 bool pf_isolation_parse(const char *text, enum pf_isolation *out);
 bool pf_unpinned_parse(const char *text, enum pf_unpinned *out);
 bool pf_shares_scale_parse(const char *text, enum pf_shares_scale *out);

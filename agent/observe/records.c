@@ -64,6 +64,8 @@ static enum pf_event_kind kind_of(const struct pf_record *record)
 	case PF_REC_MASK:
 	case PF_REC_KNOB:
 		return PF_EVENT_DRIFT;
+	case PF_REC_REFUSED:
+		return record->cause == PF_CAUSE_SYSCALL ? PF_EVENT_MEMORY : PF_EVENT_DRIFT;
 	case PF_REC_NUMA:
 	case PF_REC_PAGES:
 		return PF_EVENT_MEMORY;
@@ -130,6 +132,24 @@ static void describe_flags(const struct pf_record *record, char detail[DETAIL_MA
 			add(detail, texts[i].text);
 }
 
+/* @group: of the file, or the one that the thread would have gone to. */
+static void describe_refused(const struct pf_knob_record *knob, const char *group,
+			     char detail[DETAIL_MAX])
+{
+	char text[400];
+
+	if (!knob->rec.tid)
+		snprintf(text, sizeof(text), "write to %s of %.200s", knob->knob,
+			 group ?: "a group of the guest");
+	else if (!knob->rec.value)
+		snprintf(text, sizeof(text), "%s(2)", knob->knob);
+	else
+		snprintf(text, sizeof(text), "'%.*s' to %s of %.200s",
+			 (int)strcspn(knob->text, "\n"), knob->text, knob->knob,
+			 group ?: "a group that is gone");
+	add(detail, text);
+}
+
 static void describe(const struct pf_record *record, const char *group, char detail[DETAIL_MAX])
 {
 	const struct pf_knob_record *knob = (const struct pf_knob_record *)record;
@@ -151,6 +171,9 @@ static void describe(const struct pf_record *record, const char *group, char det
 	case PF_REC_MOVED:
 		snprintf(text, sizeof(text), "moved to %.300s", group ?: "a group that is gone");
 		add(detail, text);
+		break;
+	case PF_REC_REFUSED:
+		describe_refused(knob, group, detail);
 		break;
 	case PF_REC_PAGES:
 		snprintf(text, sizeof(text), "%" PRIu64 " pages", (uint64_t)record->value);
@@ -197,7 +220,8 @@ int pf_record_event(const struct pf_record *record, const char *group,
 {
 	char detail[DETAIL_MAX] = "";
 
-	pf_event_init(out, kind_of(record), cause_of(record), PF_EVENT_OBSERVED);
+	pf_event_init(out, kind_of(record), cause_of(record),
+		      record->kind == PF_REC_REFUSED ? PF_EVENT_REFUSED : PF_EVENT_OBSERVED);
 	out->boot_ns = record->boot_ns;
 	out->wall_ns = record->boot_ns + (uint64_t)clocks->wall_ahead_ns;
 	fill_thread(record, out);

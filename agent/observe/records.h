@@ -17,10 +17,11 @@ void pf_clocks_read(struct pf_clocks *clocks);
 
 /**
  * pf_record_event - the event that a record stands for
- * @out: without guest, actor's cgroup and action (observed); owned by the caller
+ * @group: path of record->cgid, of a refused move the one that record->value names; NULL: gone
+ * @out: without guest and actor's cgroup; action is observed or refused; owned by the caller
  *
- * Kinds: escapes, placements and returns are `escape`; moves, masks and knobs `drift`; page moves
- * `memory`; the rest `agent`. Detail says what the fields can't: which knob got which text, the
+ * Kinds: escapes, placements and returns are `escape`; moves, masks, knobs and what the guard refused
+ * `drift`; page moves, also refused ones, `memory`; the rest `agent`. Detail says what the fields can't: which knob got which text, the
  * group that a thread went to, what the flags mean.
  *
  * Return: 0 or -ENOMEM (@out is cleared).

@@ -19,6 +19,8 @@ struct spot {
 	char *path;
 	bool leaf; /* leads to a slot; otherwise only writes there are told */
 	uint32_t slot;
+	bool told;		    /* not a leaf: the programs know of it, with this: */
+	uint32_t guard_slot_plus_1; /* the slot by which writes there are refused, or 0 */
 	struct pf_role role;
 	bool named; /* in the placement at hand */
 };
@@ -190,6 +192,11 @@ void pf_watch_close(struct pf_watch **watch)
 	*watch = NULL;
 }
 
+struct pf_bpf *pf_watch_programs(struct pf_watch *watch)
+{
+	return watch->bpf;
+}
+
 enum pf_bpf_origin pf_watch_origin(const struct pf_watch *watch)
 {
 	return pf_bpf_origin(watch->bpf);
@@ -307,7 +314,7 @@ static enum pf_rec_role role_number(struct pf_role role)
 
 /* CPUs beyond the host's are not promised to anybody: "all" needs no more than there can be. */
 static void promise_of(const struct pf_watch *watch, const struct pf_placement *placement,
-		       size_t group, uint32_t number, struct pf_slot_promise *out)
+		       size_t group, uint32_t number, bool guard, struct pf_slot_promise *out)
 {
 	const struct pf_group *leaf = &placement->groups[group];
 	const struct pf_policy *policy = pf_bpf_policy(watch->bpf);
@@ -317,6 +324,7 @@ static void promise_of(const struct pf_watch *watch, const struct pf_placement *
 		.guest = number,
 		.role = role_number(leaf->role),
 		.role_index = leaf->role.index,
+		.flags = guard ? PF_SLOT_GUARD : 0,
 		.cpus = pinned ? leaf->cpus : watch->all,
 	};
 	pf_set_add_range(&out->nodes, 0, PF_NODES - 1);
@@ -371,12 +379,10 @@ static int follow_leaf(struct pf_watch *watch, struct spot *spot,
 	return pf_group_set(policy, spot->cgid, spot->slot, err);
 }
 
-static struct spot *spot_for(struct watched *guest, const struct pf_group *group, uint64_t cgid,
-			     bool *is_new)
+static struct spot *spot_for(struct watched *guest, const struct pf_group *group, uint64_t cgid)
 {
 	struct spot *spot = (struct spot *)find_spot(guest, cgid);
 
-	*is_new = !spot;
 	if (spot)
 		return spot;
 	spot = pf_append(&guest->spots, &guest->spot_count);
@@ -390,19 +396,18 @@ static struct spot *spot_for(struct watched *guest, const struct pf_group *group
 
 static int follow_group(struct pf_watch *watch, struct watched *guest,
 			const struct pf_placement *placement, size_t group, uint64_t cgid,
-			struct pf_err *err)
+			bool guard, struct pf_err *err)
 {
 	struct pf_slot_promise promise;
 	struct spot *spot;
-	bool is_new;
 
-	spot = spot_for(guest, &placement->groups[group], cgid, &is_new);
+	spot = spot_for(guest, &placement->groups[group], cgid);
 	if (!spot)
 		return pf_fail(err, ENOMEM, "watch guest '%s'", placement->name);
 	spot->named = true;
 	if (placement->groups[group].level != PF_GROUP_LEAF)
-		return is_new ? pf_bpf_watch(watch->bpf, cgid, true, err) : 0;
-	promise_of(watch, placement, group, guest->number, &promise);
+		return 0;
+	promise_of(watch, placement, group, guest->number, guard, &promise);
 	return follow_leaf(watch, spot, &promise, err);
 }
 
@@ -424,7 +429,7 @@ static void leave_spot(struct pf_watch *watch, struct watched *guest, struct spo
 			add_counters(&guest->gone, &last);
 		pf_slot_free(pf_bpf_policy(watch->bpf), spot->slot);
 	} else {
-		pf_bpf_watch(watch->bpf, spot->cgid, false, NULL);
+		pf_bpf_unwatch(watch->bpf, spot->cgid, NULL);
 	}
 	free(spot->path);
 	watch->unsettled = true;
@@ -443,11 +448,40 @@ static void leave_unnamed(struct pf_watch *watch, struct watched *guest)
 	}
 }
 
+/* Scope and base have no slot of their own: they are guarded by one of a leaf's. */
+static uint32_t guard_slot(const struct watched *guest, bool guard)
+{
+	for (size_t i = 0; guard && i < guest->spot_count; i++)
+		if (guest->spots[i].leaf)
+			return guest->spots[i].slot + 1;
+	return 0;
+}
+
+static int follow_around(struct pf_watch *watch, struct watched *guest, bool guard,
+			 struct pf_err *err)
+{
+	uint32_t slot_plus_1 = guard_slot(guest, guard);
+
+	for (size_t i = 0; i < guest->spot_count; i++) {
+		struct spot *spot = &guest->spots[i];
+		int r;
+
+		if (spot->leaf || (spot->told && spot->guard_slot_plus_1 == slot_plus_1))
+			continue;
+		r = pf_bpf_watch(watch->bpf, spot->cgid, slot_plus_1, err);
+		if (r < 0)
+			return r;
+		spot->told = true;
+		spot->guard_slot_plus_1 = slot_plus_1;
+	}
+	return 0;
+}
+
 int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
-		   const struct pf_actual *actual, struct pf_err *err)
+		   const struct pf_actual *actual, bool guard, struct pf_err *err)
 {
 	struct watched *guest = find_guest(watch, placement->uuid);
-	int first = 0;
+	int first = 0, r;
 
 	if (!guest)
 		guest = add_guest(watch, placement, actual, err);
@@ -456,18 +490,17 @@ int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
 	for (size_t i = 0; i < guest->spot_count; i++)
 		guest->spots[i].named = false;
 	for (size_t i = 0; i < placement->group_count; i++) {
-		int r;
-
 		if (!actual->groups[i].exists)
 			continue;
-		r = follow_group(watch, guest, placement, i, actual->groups[i].cgid,
+		r = follow_group(watch, guest, placement, i, actual->groups[i].cgid, guard,
 				 first ? NULL : err);
 		first = first ?: r;
 	}
 	/* Threads that strayed are judged by the groups that they left, gone or not. */
 	if (!placement->strayed)
 		leave_unnamed(watch, guest);
-	return first;
+	r = follow_around(watch, guest, guard, first ? NULL : err);
+	return first ?: r;
 }
 
 void pf_watch_looking(struct pf_watch *watch, const char *uuid)

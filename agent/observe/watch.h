@@ -50,6 +50,9 @@ int pf_watch_open(const struct pf_watch_options *options, const struct pf_host *
 /* Lets go; the pinned programs go on counting. */
 void pf_watch_close(struct pf_watch **watch);
 
+/* The programs' handle, for what works beside the watching (bpf/guard.h). Lives as long as @watch. */
+struct pf_bpf *pf_watch_programs(struct pf_watch *watch);
+
 enum pf_bpf_origin pf_watch_origin(const struct pf_watch *watch);
 
 /*
@@ -70,11 +73,12 @@ void pf_watch_host(struct pf_watch *watch, const struct pf_host *host);
  *
  * One slot for each leaf's role. Without a promise of CPUs or nodes it's all of them. The nodes of
  * CPUs that were promised by name count as promised: a pin wins over the memory's place.
+ * @guard: the guard's programs, while they are attached, refuse that strangers change it
  *
  * Return: 0, or the first failure (no slot, no bucket free); the rest was done.
  */
 int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
-		   const struct pf_actual *actual, struct pf_err *err);
+		   const struct pf_actual *actual, bool guard, struct pf_err *err);
 
 /*
  * Before its threads are read: the next one that comes is told (PF_REC_THREAD), one record for all

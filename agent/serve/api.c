@@ -213,6 +213,25 @@ static enum MHD_Result call_audit(struct pf_api *api, struct MHD_Connection *con
 	return answer_stream(connection, &stream);
 }
 
+/* ---- POST /v1/guests/G/mode?mode=M --------------------------------------------------------- */
+
+static int call_mode(struct pf_api *api, struct MHD_Connection *connection, const char *guest,
+		     char **body, struct pf_err *err)
+{
+	const char *word = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "mode");
+	enum pf_mode mode;
+
+	if (!word)
+		return pf_fail_plain(err, EINVAL, "which mode? mode=WORD is missing");
+	if (strcmp(word, "default") == 0)
+		return api->ops->mode(api->ctx, guest, NULL, body, err);
+	if (!pf_mode_parse(word, &mode))
+		return pf_fail_plain(err, EINVAL,
+				     "mode '%.40s' is none of observe, enforce, guard and default",
+				     word);
+	return api->ops->mode(api->ctx, guest, &mode, body, err);
+}
+
 /* ---- all others --------------------------------------------------------------------------- */
 
 static enum MHD_Result call(struct pf_api *api, struct MHD_Connection *connection,
@@ -229,7 +248,9 @@ static enum MHD_Result call(struct pf_api *api, struct MHD_Connection *connectio
 		guest = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "guest");
 	if (guest && !*guest)
 		return refuse(connection, 400, "the guest's name is empty", NULL);
-	r = pf_route_call(route->kind, api->ops, api->ctx, guest, &body, &err);
+	r = route->kind == PF_ROUTE_MODE
+		    ? call_mode(api, connection, guest, &body, &err)
+		    : pf_route_call(route->kind, api->ops, api->ctx, guest, &body, &err);
 	if (r < 0)
 		return refuse(connection, pf_route_status(r),
 			      *err.text ? err.text : strerrordesc_np(-r) ?: "failed", NULL);

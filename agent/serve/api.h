@@ -29,8 +29,8 @@ struct pf_api_stream {
 /*
  * What the agent answers. @guest is a name or UUID as the client wrote it, NULL for all. On
  * success @body is JSON, malloc'ed, handed over. On failure @err's words go to the client, and the
- * code chooses the status: -ENOENT 404, -EINVAL 400, -EPERM and -EACCES 403, -EALREADY, -EBUSY and
- * -EEXIST 409, -EAGAIN 503, all else 500. Called from the loop: none may block.
+ * code chooses the status: -ENOENT 404, -EINVAL 400, -EPERM and -EACCES 403, -EALREADY, -EBUSY,
+ * -EEXIST and -EOPNOTSUPP 409, -EAGAIN 503, all else 500. Called from the loop: none may block.
  */
 struct pf_api_ops {
 	int (*status)(void *ctx, const char *guest, char **body, struct pf_err *err);
@@ -38,6 +38,9 @@ struct pf_api_ops {
 	int (*host)(void *ctx, char **body, struct pf_err *err);
 	int (*hold)(void *ctx, const char *guest, char **body, struct pf_err *err);
 	int (*release)(void *ctx, const char *guest, char **body, struct pf_err *err);
+	/* @mode: NULL: the guest's own again */
+	int (*mode)(void *ctx, const char *guest, const enum pf_mode *mode, char **body,
+		    struct pf_err *err);
 	/* @filter: as asked; not kept. @out: on success, JSON lines. */
 	int (*audit)(void *ctx, const struct pf_event_filter *filter, struct pf_api_stream *out,
 		     struct pf_err *err);

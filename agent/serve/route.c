@@ -23,6 +23,8 @@ static enum pf_route_kind verb_kind(const char *verb)
 		return PF_ROUTE_HOLD;
 	if (strcmp(verb, "release") == 0)
 		return PF_ROUTE_RELEASE;
+	if (strcmp(verb, "mode") == 0)
+		return PF_ROUTE_MODE;
 	return PF_ROUTE_NONE;
 }
 
@@ -49,7 +51,7 @@ int pf_route_find(const char *path, struct pf_route *out)
 
 bool pf_route_changes(enum pf_route_kind kind)
 {
-	return kind == PF_ROUTE_HOLD || kind == PF_ROUTE_RELEASE;
+	return kind == PF_ROUTE_HOLD || kind == PF_ROUTE_RELEASE || kind == PF_ROUTE_MODE;
 }
 
 int pf_route_call(enum pf_route_kind kind, const struct pf_api_ops *ops, void *ctx,
@@ -66,6 +68,7 @@ int pf_route_call(enum pf_route_kind kind, const struct pf_api_ops *ops, void *c
 		return ops->hold(ctx, guest, body, err);
 	case PF_ROUTE_RELEASE:
 		return ops->release(ctx, guest, body, err);
+	case PF_ROUTE_MODE:
 	case PF_ROUTE_AUDIT:
 	case PF_ROUTE_NONE:
 		break;
@@ -88,6 +91,7 @@ unsigned int pf_route_status(int code)
 	case EALREADY:
 	case EBUSY:
 	case EEXIST:
+	case EOPNOTSUPP:
 		return 409;
 	case EAGAIN:
 		return 503;

@@ -13,12 +13,13 @@ enum pf_route_kind {
 	PF_ROUTE_HOST,
 	PF_ROUTE_HOLD,
 	PF_ROUTE_RELEASE,
+	PF_ROUTE_MODE,	/* wants a word besides: not for pf_route_call() */
 	PF_ROUTE_AUDIT, /* answered by a stream: not for pf_route_call() */
 };
 
 struct pf_route {
 	enum pf_route_kind kind;
-	char *guest; /* of hold and release; malloc'ed */
+	char *guest; /* of hold, release and mode; malloc'ed */
 };
 
 /**

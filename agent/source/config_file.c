@@ -263,6 +263,21 @@ static bool set_pin_path(struct pf_config *config, const char *value, char why[W
 	return set_path(&config->pin_path, value, why);
 }
 
+static bool set_when_dead(struct pf_config *config, const char *value, char why[WHY_MAX])
+{
+	return pf_when_dead_parse(value, &config->when_dead) || refuse(why, "stay or lift");
+}
+
+static bool set_allow(struct pf_config *config, const char *value, char why[WHY_MAX])
+{
+	for (const char *word = value; *word; word += strcspn(word, " \t")) {
+		word += strspn(word, " \t");
+		if (*word && *word != '/')
+			return refuse(why, "absolute paths of executables");
+	}
+	return set_text(&config->guard_allow, value, why);
+}
+
 static bool set_libvirt_state_dir(struct pf_config *config, const char *value, char why[WHY_MAX])
 {
 	return set_path(&config->libvirt_state_dir, value, why);
@@ -355,6 +370,8 @@ static const struct key {
 	{"agent", "state-dir", set_agent_state_dir},
 	{"agent", "pin-path", set_pin_path},
 	{"agent", "log-level", set_log_level},
+	{"guard", "when-dead", set_when_dead},
+	{"guard", "allow", set_allow},
 	{"libvirt", "uri", set_uri},
 	{"libvirt", "state-dir", set_libvirt_state_dir},
 	{"libvirt", "timeout", set_timeout},

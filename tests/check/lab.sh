@@ -3,7 +3,7 @@
 # Runs end-to-end suites in the lab: one boot for all files that want the same host.
 #   tests/check/lab.sh FILE...
 # Each file says at its top which hosts it wants, a line each:
-#   # lab: TOPOLOGY systemd|no-systemd             on Debian 12's kernel
+#   # lab: TOPOLOGY systemd|no-systemd [lsm=LIST]  on Debian 12's kernel
 #   # newer: TOPOLOGY systemd|no-systemd VERSION   as well, when PF_NEWER=1 is set
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -17,13 +17,14 @@ hosts_of() {
 # Of run_group, whose variables it uses.
 boot_host() {
 	$lab boot --name "$name" --topology "$topology" "--$mode" \
-		${kernel:+--kernel "$kernel"} 2>&1 | sed 's/^/# /'
+		${kernel:+--kernel "$kernel"} ${lsm:+--lsm "$lsm"} 2>&1 | sed 's/^/# /'
 }
 
 run_group() {
-	local host=$1 topology mode kernel name status
+	local host=$1 topology mode kernel lsm='' name status
 	shift
 	read -r topology mode kernel <<< "$host"
+	[[ $kernel != lsm=* ]] || lsm=${kernel#lsm=} kernel=''
 	name="check-$topology-$mode${kernel:+-$kernel}"
 	echo "# boot $host"
 	# An emulated kernel on a busy machine may lock up on its way; what runs in it does not count yet.

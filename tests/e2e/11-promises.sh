@@ -177,12 +177,21 @@ test_metadata_with_an_unknown_word_is_one_finding_and_the_guest_is_held()
 	is 0 jq '.guests[0].findings | length' <<< "$("$PINFOLD" status gamma --json)"
 }
 
-test_guard_is_refused_with_the_reason_and_the_guest_is_enforced()
+mode()
 {
+	"$PINFOLD" status "$1" --json | jq -r '.guests[0].mode'
+}
+
+test_guard_by_metadata_refuses_until_it_is_taken_back()
+{
+	local d
+	d=$(lab_scope delta)
 	virsh metadata delta urn:pinfold:policy:1 --key pinfold --set "<policy mode='guard'/>" --live
-	wait_for 60 says delta guard
-	is enforce jq -r '.guests[0].mode' <<< "$("$PINFOLD" status delta --json)"
+	becomes guard mode delta
+	wait_for 20 never write_knob "$d/vcpu0/cpuset.cpus" 6
 	virsh metadata delta urn:pinfold:policy:1 --remove --live
+	becomes enforce mode delta
+	write_knob "$d/vcpu0/cpuset.cpus" 6
 	becomes_held
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: 4x2 no-systemd
+# lab: 4x2 no-systemd lsm=lockdown,yama
 # shellcheck shell=bash
-# A host without systemd: libvirt's own groups, everything written directly.
+# A host without systemd: libvirt's own groups, everything written directly. And without BPF LSM.
 
 setup()
 {
@@ -24,6 +24,23 @@ teardown()
 test_the_kernel_passes_the_contract_suite()
 {
 	.build/contract-kernel
+}
+
+test_guard_is_refused_with_the_reason_and_the_guest_is_enforced()
+{
+	local tid why="boot it with lsm=lockdown,yama,bpf on the kernel command line"
+	tid=$(vcpu_tid plain 0)
+	grep -vw bpf /sys/kernel/security/lsm
+	virsh metadata plain urn:pinfold:policy:1 --key pinfold --set "<policy mode='guard'/>" --live
+	wait_for 60 says plain "$why"
+	is enforce jq -r '.guests[0].mode' <<< "$("$PINFOLD" status plain --json)"
+	"$PINFOLD" status --json | jq -r '.capabilities.guard.reason' | grep -F "$why"
+	refuses 1 "$PINFOLD" mode plain guard
+	grep -F "$why" /tmp/refused.out
+	taskset -pc 0-7 "$tid"
+	becomes 3 allowed "$tid"
+	virsh metadata plain urn:pinfold:policy:1 --remove --live
+	becomes_held
 }
 
 test_threads_and_knobs_are_as_promised()

@@ -528,6 +528,29 @@ static void a_ledger_that_cannot_be_written_is_told(void **state)
 	assert_file(g, VCPU0, "cpuset.cpus", "2");
 }
 
+static void an_operators_mode_outlives_the_agent_but_not_the_guests_run(void **state)
+{
+	const enum pf_mode enforce = PF_MODE_ENFORCE;
+	enum pf_mode mode = PF_MODE_OBSERVE;
+	struct guest *g = *state;
+	bool released;
+
+	must(pf_ledger_adopt(ledger, UUID, 7, &released, NULL));
+	assert_false(pf_ledger_mode(ledger, UUID, &mode));
+	must(pf_ledger_set_mode(ledger, UUID, &enforce, NULL));
+	reopen(g);
+	must(pf_ledger_adopt(ledger, UUID, 7, &released, NULL));
+	assert_true(pf_ledger_mode(ledger, UUID, &mode));
+	assert_int_equal(mode, PF_MODE_ENFORCE);
+	must(pf_ledger_set_mode(ledger, UUID, NULL, NULL));
+	reopen(g);
+	assert_false(pf_ledger_mode(ledger, UUID, &mode));
+	must(pf_ledger_set_mode(ledger, UUID, &enforce, NULL));
+	must(pf_ledger_adopt(ledger, UUID, 8, &released, NULL));
+	assert_false(pf_ledger_mode(ledger, UUID, &mode));
+	assert_int_equal(pf_ledger_set_mode(ledger, "../x", &enforce, NULL), -EINVAL);
+}
+
 static void only_uuids_become_file_names(void **state)
 {
 	struct pf_err err = {};
@@ -554,6 +577,8 @@ static void a_record_reads_back_as_it_was_written(void **state)
 	struct pf_record record = {.uuid = UUID,
 				   .pid = 12,
 				   .released = true,
+				   .has_mode = true,
+				   .mode = PF_MODE_GUARD,
 				   .made = made,
 				   .made_count = 2,
 				   .knobs = knobs,
@@ -575,6 +600,7 @@ static void a_record_reads_back_as_it_was_written(void **state)
 	assert_null(back.knobs[1].found);
 	assert_string_equal(back.knobs[1].unit, "u.scope");
 	assert_true(back.released);
+	assert_true(back.has_mode && back.mode == PF_MODE_GUARD);
 	free(pf_take_ptr(text));
 	made[1] = "/\xff";
 	assert_int_equal(pf_record_format(&record, &text, NULL), -EILSEQ);
@@ -605,6 +631,7 @@ int main(void)
 		TEST(a_forgotten_guest_leaves_no_file),
 		TEST(a_corrupt_file_is_set_aside_and_told),
 		TEST(a_ledger_that_cannot_be_written_is_told),
+		TEST(an_operators_mode_outlives_the_agent_but_not_the_guests_run),
 		TEST(only_uuids_become_file_names),
 		TEST(a_record_reads_back_as_it_was_written),
 	};

@@ -90,6 +90,8 @@ static void what_makes_no_sense_is_refused_with_words(void **state)
 		{"pinfold host web", "host: 'web' is one argument too many"},
 		{"pinfold status a b", "status: 'b' is one argument too many"},
 		{"pinfold hold", "hold wants a GUEST"},
+		{"pinfold mode web", "mode wants a GUEST MODE"},
+		{"pinfold mode web guard now", "mode: 'now' is one argument too many"},
 		{"pinfold status --kind drift", "status does not take a choice of events"},
 		{"pinfold plan --follow", "plan does not take --follow"},
 		{"pinfold audit -n", "-n wants a value"},

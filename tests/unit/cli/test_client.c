@@ -48,6 +48,13 @@ static int echo_hold(void *ctx, const char *guest, char **body, struct pf_err *e
 	return echo("hold", guest, body, err);
 }
 
+static int echo_mode(void *ctx, const char *guest, const enum pf_mode *mode, char **body,
+		     struct pf_err *err)
+{
+	(void)ctx;
+	return echo(mode ? pf_mode_name(*mode) : "default", guest, body, err);
+}
+
 static ssize_t read_once(void *ctx, char *buf, size_t size)
 {
 	char *text = ctx;
@@ -74,7 +81,7 @@ static int echo_audit(void *ctx, const struct pf_event_filter *filter, struct pf
 }
 
 static const struct pf_api_ops echo_ops = {echo_status, echo_status, echo_host, echo_hold,
-					   echo_hold, echo_audit};
+					   echo_hold, echo_mode, echo_audit};
 
 static int anybody(int fd, struct pf_peer *out)
 {
@@ -165,6 +172,24 @@ static void any_name_reaches_the_agent_as_it_is(void **state)
 	}
 }
 
+static void a_mode_reaches_the_agent(void **state)
+{
+	static const char *const modes[] = {"observe", "enforce", "guard", "default"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		PF_CLEANUP(pf_reply_clear) struct pf_reply reply = {};
+		char verb[32], want[64];
+		struct pf_err err = {};
+
+		snprintf(verb, sizeof(verb), "mode?mode=%s", modes[i]);
+		if (pf_client_post(path, "a/b", verb, &reply, &err) < 0)
+			fail_msg("%s: %s", modes[i], err.text);
+		snprintf(want, sizeof(want), "{\"%s\":\"a/b\"}", modes[i]);
+		assert_string_equal(reply.body, want);
+	}
+}
+
 static void a_refusal_has_the_agents_words(void **state)
 {
 	struct pf_reply reply = {};
@@ -217,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_answer_comes_back_whole),
 		TEST(any_name_reaches_the_agent_as_it_is),
+		TEST(a_mode_reaches_the_agent),
 		TEST(a_refusal_has_the_agents_words),
 		TEST(a_query_carries_its_arguments_and_may_have_no_answer),
 		TEST(an_agent_that_is_not_there_is_out_of_reach),

@@ -89,6 +89,15 @@ static int fake_release(void *ctx, const char *guest, char **body, struct pf_err
 	return reply(ctx, "release", guest, body, err);
 }
 
+static int fake_mode(void *ctx, const char *guest, const enum pf_mode *mode, char **body,
+		     struct pf_err *err)
+{
+	char verb[32];
+
+	snprintf(verb, sizeof(verb), "mode %s", mode ? pf_mode_name(*mode) : "default");
+	return reply(ctx, verb, guest, body, err);
+}
+
 /* A stream of numbered lines, as long as place->body_size says. */
 struct fake_stream {
 	struct place *place;
@@ -134,7 +143,7 @@ static int fake_audit(void *ctx, const struct pf_event_filter *filter, struct pf
 }
 
 static const struct pf_api_ops fake_ops = {fake_status, fake_plan, fake_host, fake_hold,
-					   fake_release, fake_audit};
+					   fake_release, fake_mode, fake_audit};
 
 static int set_up(void **state)
 {
@@ -266,6 +275,9 @@ static void every_route_reaches_its_callback(void **state)
 	assert_asked(place, "POST", "/v1/guests/web/release", 200, "release(web) ");
 	assert_asked(place, "POST", "/v1/guests/a%2Fb%20%C3%A4/release", 200,
 		     "release(a/b \xc3\xa4) ");
+	assert_asked(place, "POST", "/v1/guests/web/mode?mode=guard", 200, "mode guard(web) ");
+	assert_asked(place, "POST", "/v1/guests/web/mode?mode=default", 200,
+		     "mode default(web) ");
 	/* "+" is itself, in a name as in a query (RFC 3986). */
 	assert_asked(place, "POST", "/v1/guests/c++/hold", 200, "hold(c++) ");
 }
@@ -280,6 +292,7 @@ static void what_is_not_there_is_404_and_the_wrong_method_405(void **state)
 	assert_asked(place, "POST", "/v1/status", 405, "");
 	assert_asked(place, "DELETE", "/v1/status", 405, "");
 	assert_asked(place, "GET", "/v1/guests/web/hold", 405, "");
+	assert_asked(place, "GET", "/v1/guests/web/mode?mode=guard", 405, "");
 	assert_asked(place, "PUT", "/v1/guests/web/release", 405, "");
 }
 
@@ -288,6 +301,9 @@ static void a_name_that_cannot_be_is_400(void **state)
 	struct place *place = *state;
 
 	assert_asked(place, "GET", "/v1/status?guest=", 400, "");
+	assert_asked(place, "POST", "/v1/guests/web/mode", 400, "");
+	assert_asked(place, "POST", "/v1/guests/web/mode?mode=", 400, "");
+	assert_asked(place, "POST", "/v1/guests/web/mode?mode=Guard", 400, "");
 	assert_asked(place, "POST", "/v1/guests/web%00x/release", 400, "");
 	assert_asked(place, "GET", "/v1/status?guest=web%00", 400, "");
 }

@@ -22,6 +22,7 @@ static void paths_lead_where_they_should(void **state)
 		{"/v1/audit", PF_ROUTE_AUDIT, NULL},
 		{"/v1/guests/web/hold", PF_ROUTE_HOLD, "web"},
 		{"/v1/guests/web/release", PF_ROUTE_RELEASE, "web"},
+		{"/v1/guests/web/mode", PF_ROUTE_MODE, "web"},
 		{"/v1/guests/a/b/release", PF_ROUTE_RELEASE, "a/b"},
 		{"/v1/guests/hold/hold", PF_ROUTE_HOLD, "hold"},
 		{"/v1/guests/../hold", PF_ROUTE_HOLD, ".."},
@@ -52,11 +53,12 @@ static void paths_lead_where_they_should(void **state)
 	}
 }
 
-static void only_hold_and_release_change_anything(void **state)
+static void only_hold_release_and_mode_change_anything(void **state)
 {
 	(void)state;
 	assert_true(pf_route_changes(PF_ROUTE_HOLD));
 	assert_true(pf_route_changes(PF_ROUTE_RELEASE));
+	assert_true(pf_route_changes(PF_ROUTE_MODE));
 	assert_false(pf_route_changes(PF_ROUTE_STATUS));
 	assert_false(pf_route_changes(PF_ROUTE_PLAN));
 	assert_false(pf_route_changes(PF_ROUTE_HOST));
@@ -67,7 +69,7 @@ static void errnos_become_http(void **state)
 {
 	static const unsigned int want[][2] = {{0, 200}, {EINVAL, 400}, {EPERM, 403},
 					       {EACCES, 403}, {ENOENT, 404}, {EBUSY, 409},
-					       {EALREADY, 409}, {EEXIST, 409}, {EAGAIN, 503},
+					       {EALREADY, 409}, {EEXIST, 409}, {EOPNOTSUPP, 409}, {EAGAIN, 503},
 					       {EIO, 500}, {ENOMEM, 500}};
 
 	(void)state;
@@ -102,7 +104,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_lead_where_they_should),
-		cmocka_unit_test(only_hold_and_release_change_anything),
+		cmocka_unit_test(only_hold_release_and_mode_change_anything),
 		cmocka_unit_test(errnos_become_http),
 		cmocka_unit_test(rights_follow_user_and_groups),
 	};

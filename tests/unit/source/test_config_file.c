@@ -66,6 +66,8 @@ static void no_file_is_a_good_configuration(void **state)
 	(void)state;
 	assert_int_equal(pf_config_load("/tmp/pf-no-such-file", false, &config, &err), 0);
 	assert_int_equal(config.mode, PF_MODE_ENFORCE);
+	assert_int_equal(config.when_dead, PF_WHEN_DEAD_LIFT);
+	assert_string_equal(config.guard_allow, "");
 	assert_string_equal(config.uri, "qemu:///system");
 	assert_string_equal(config.socket_group, "pinfold");
 	assert_string_equal(config.audit_path, "/var/lib/pinfold/audit.db");
@@ -103,6 +105,9 @@ static void every_key_is_read(void **state)
 		 "sweep = 1min\n"
 		 "state-dir = /run/elsewhere\n"
 		 "log-level = debug\n"
+		 "[guard]\n"
+		 "when-dead = stay\n"
+		 "allow = /opt/a /opt/b\n"
 		 "[libvirt]\n"
 		 "uri = test:///default\n"
 		 "state-dir = /run/lv\n"
@@ -125,6 +130,8 @@ static void every_key_is_read(void **state)
 	assert_int_equal(config.sweep_usec, 60000000);
 	assert_string_equal(config.state_dir, "/run/elsewhere");
 	assert_int_equal(config.log_level, LOG_DEBUG);
+	assert_int_equal(config.when_dead, PF_WHEN_DEAD_STAY);
+	assert_string_equal(config.guard_allow, "/opt/a /opt/b");
 	assert_string_equal(config.uri, "test:///default");
 	assert_string_equal(config.libvirt_state_dir, "/run/lv");
 	assert_int_equal(config.libvirt_timeout_usec, 2500000);
@@ -164,7 +171,7 @@ static void what_is_unknown_is_refused_with_its_line(void **state)
 	refused("[defaults]\nmode = observe\n\nmood = good\n",
 		"4: [defaults] has no key 'mood'; there are mode, isolation, unpinned, shares-scale");
 	refused("# x\n[weather]\n",
-		"2: unknown section [weather]; there are defaults, agent, libvirt, api, audit");
+		"2: unknown section [weather]; there are defaults, agent, guard, libvirt, api, audit");
 	refused("[audit]\nmax-size = 1000\n",
 		"2: max-size = '1000': allowed is a size of at least 1M, such as 500M or 1G");
 	refused("[audit]\nmax-age = 1s\n", "2: max-age = '1s': allowed is a time from 1min to "
@@ -227,6 +234,9 @@ static void bad_values_say_what_is_allowed(void **state)
 	refused("[agent]\nlog-level = 8\n",
 		"2: log-level = '8': allowed is emerg, alert, crit, err, warning, notice, info, debug "
 		"or 0 to 7");
+	refused("[guard]\nwhen-dead = live\n", "2: when-dead = 'live': allowed is stay or lift");
+	refused("[guard]\nallow = /usr/bin/a b\n",
+		"2: allow = '/usr/bin/a b': allowed is absolute paths of executables");
 	refused("[libvirt]\nuri = system\n",
 		"2: uri = 'system': allowed is a libvirt URI such as qemu:///system");
 	refused("[libvirt]\nstate-dir = .\n", "2: state-dir = '.': allowed is an absolute path");

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/daemon/guarding.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/base/cleanup.h"
+#include "agent/base/log.h"
+#include "agent/observe/watch.h"
+#include "bpf/guard.h"
+
+#define EXECUTABLES_MAX 32
+
+/*
+ * Who may change a guarded guest, beside process 1 and QEMU: where distributions install them. Those
+ * that are elsewhere are named by [guard] allow.
+ */
+static const char *const executables[] = {
+	"/proc/self/exe",
+	"/usr/sbin/libvirtd",
+	"/usr/sbin/virtqemud",
+	"/usr/local/sbin/libvirtd",
+	"/usr/local/sbin/virtqemud",
+	"/usr/lib/systemd/systemd-machined",
+	"/lib/systemd/systemd-machined",
+};
+
+struct opened {
+	int fds[EXECUTABLES_MAX];
+	size_t count;
+	uint64_t stamp; /* changes with any of the files */
+};
+
+static void close_all(struct opened *opened)
+{
+	for (size_t i = 0; i < opened->count; i++)
+		close(opened->fds[i]);
+	opened->count = 0;
+}
+
+static void add_stamp(uint64_t *stamp, uint64_t value)
+{
+	*stamp = (*stamp ^ value) * 0x100000001b3ULL; /* FNV-1a */
+}
+
+/* One that is not there is no one that could be refused. */
+static void open_one(const char *path, struct opened *opened)
+{
+	struct stat file;
+	int fd;
+
+	if (opened->count == EXECUTABLES_MAX)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode)) {
+		close(fd);
+		return;
+	}
+	add_stamp(&opened->stamp, file.st_dev);
+	add_stamp(&opened->stamp, file.st_ino);
+	add_stamp(&opened->stamp, (uint64_t)file.st_ctim.tv_sec);
+	add_stamp(&opened->stamp, (uint64_t)file.st_ctim.tv_nsec);
+	opened->fds[opened->count++] = fd;
+}
+
+static int open_all(const struct pf_config *config, struct opened *opened, struct pf_err *err)
+{
+	pf_auto_free char *words = strdup(config->guard_allow);
+	char *rest = NULL;
+
+	if (!words)
+		return pf_fail(err, ENOMEM, "read [guard] allow");
+	opened->stamp = 0xcbf29ce484222325ULL;
+	for (size_t i = 0; i < sizeof(executables) / sizeof(executables[0]); i++)
+		open_one(executables[i], opened);
+	for (char *path = strtok_r(words, " \t", &rest); path; path = strtok_r(NULL, " \t", &rest))
+		open_one(path, opened);
+	return 0;
+}
+
+/* An upgrade puts another file in the place of the one that still runs: both are let past then. */
+static int let_past(struct pf_agent *agent, struct pf_err *err)
+{
+	PF_CLEANUP(close_all) struct opened opened = {};
+	struct pf_guarding *guarding = &agent->guarding;
+	int r = open_all(&agent->config, &opened, err);
+
+	if (r < 0 || opened.stamp == guarding->allowed)
+		return r;
+	r = pf_guard_allow(guarding->guard, opened.fds, opened.count, err);
+	if (!r)
+		guarding->allowed = opened.stamp;
+	return r;
+}
+
+static void refuse_guard(struct pf_agent *agent, const char *why)
+{
+	struct pf_guarding *guarding = &agent->guarding;
+
+	pf_guard_close(&guarding->guard);
+	free(guarding->refusal);
+	guarding->refusal = strdup(why);
+}
+
+static bool wanted(const struct pf_agent *agent)
+{
+	for (size_t i = 0; i < agent->held_count; i++) {
+		const struct pf_held *held = &agent->held[i];
+
+		if (held->present && !held->released && held->status.mode == PF_MODE_GUARD)
+			return true;
+	}
+	return false;
+}
+
+static int begin(struct pf_agent *agent, struct pf_err *err)
+{
+	struct pf_guarding *guarding = &agent->guarding;
+	bool stay = agent->config.when_dead == PF_WHEN_DEAD_STAY;
+	bool was = pf_guard_attached(guarding->guard);
+	int r = let_past(agent, err);
+
+	if (!r)
+		r = pf_guard_attach(guarding->guard, stay, err);
+	if (!r && !was)
+		pf_log(LOG_NOTICE,
+		       "the guard refuses changes by others; when the agent ends, it %s",
+		       stay ? "stays" : "is lifted");
+	return r;
+}
+
+static int end(struct pf_agent *agent, struct pf_err *err)
+{
+	struct pf_guarding *guarding = &agent->guarding;
+	bool was = pf_guard_attached(guarding->guard);
+	int r = pf_guard_detach(guarding->guard, err);
+
+	if (!r && was)
+		pf_log(LOG_NOTICE, "the guard is lifted: no guest is in mode guard");
+	return r;
+}
+
+void pf_guarding_follow(struct pf_agent *agent)
+{
+	struct pf_guarding *guarding = &agent->guarding;
+	struct pf_err err, spare;
+
+	if (!guarding->guard || !agent->known)
+		return;
+	if ((wanted(agent) ? begin(agent, &err) : end(agent, &err)) == 0)
+		return;
+	pf_log(LOG_ERR, "the guard does not work, guests are held in mode enforce: %s", err.text);
+	pf_guard_detach(guarding->guard, &spare);
+	refuse_guard(agent, err.text);
+}
+
+void pf_guarding_start(struct pf_agent *agent)
+{
+	struct pf_guarding *guarding = &agent->guarding;
+	struct pf_err err, spare;
+	struct pf_bpf *bpf;
+
+	if (!agent->watching.watch) {
+		refuse_guard(agent, agent->watching.refusal ?: "eBPF is not used");
+		return;
+	}
+	bpf = pf_watch_programs(agent->watching.watch);
+	if (!pf_guard_open(bpf, &guarding->guard, &err))
+		return;
+	/* What nobody can steer must not go on. */
+	if (pf_guard_unpin(bpf, &spare) < 0)
+		pf_log(LOG_WARNING, "a former agent's guard could not be lifted: %s", spare.text);
+	refuse_guard(agent, err.text);
+}
+
+const char *pf_guarding_refusal(const struct pf_agent *agent)
+{
+	return agent->guarding.refusal;
+}
+
+void pf_guarding_stop(struct pf_agent *agent)
+{
+	pf_guard_close(&agent->guarding.guard);
+	free(agent->guarding.refusal);
+	agent->guarding = (struct pf_guarding){};
+}

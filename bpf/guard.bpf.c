@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The guard: refuses, with EPERM, that strangers change a guest whose slots have PF_SLOT_GUARD.
+ * An object of its own, which uses the maps of the others (bpf/guard.c hands them over): it is
+ * attached only while some guest is guarded, because file_permission is asked for every read and
+ * write of the host.
+ *
+ * Who is no stranger: process 1, the kernel's own threads, QEMU and what runs in the guest's own
+ * groups, and the executables in `allowed` (Pinfold's, libvirt's, machined's). By what is executed
+ * and not by name or number: names can be chosen freely, numbers are used again, and this must hold
+ * while no agent runs.
+ *
+ * A thread that is moved to a foreign group is covered by task_setscheduler: the cpuset controller
+ * asks it for every thread that comes from another cpuset (cpuset_can_attach()), in the writer's
+ * context. From Linux 6.6 on it does not ask where both cpusets have the same CPUs and nodes in
+ * effect: such a move is not refused, but put right.
+ */
+#include "bpf/guard_abi.h"
+#include "bpf/knob.h"
+#include "bpf/programs.h"
+
+#include <linux/errno.h>
+#include <linux/magic.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct pf_policy policy;
+struct pf_ring_map ring SEC(".maps");
+struct pf_counters_map counters SEC(".maps");
+struct pf_watched_map watched SEC(".maps");
+struct pf_acts_map acts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PF_GUARD_ALLOWED_MAX);
+	__type(key, struct pf_guard_file);
+	__type(value, u32);
+} allowed SEC(".maps");
+
+/* The slot of a guarded guest plus one, else 0. */
+pf_inline u32 guarded(u32 slot_plus_1)
+{
+	return slot_plus_1 && slot_at(slot_plus_1)->flags & PF_SLOT_GUARD ? slot_plus_1 : 0;
+}
+
+static __noinline bool is_stranger(u32 slot_plus_1)
+{
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct pf_guard_file exe = {};
+	struct file *file;
+	u32 own;
+
+	if (current->tgid == 1 || current->flags & PF_PF_KTHREAD)
+		return false;
+	own = slot_of_group(group_of(current));
+	if (own && slot_at(own)->guest == slot_at(slot_plus_1)->guest)
+		return false;
+	file = BPF_CORE_READ(current, mm, exe_file);
+	if (!file)
+		return true;
+	exe.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	exe.dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	return !bpf_map_lookup_elem(&allowed, &exe);
+}
+
+/* Counts a refusal. Return: whether there is a token for telling it. */
+pf_inline bool count_refusal(u32 slot_plus_1)
+{
+	u32 row = slot_plus_1 - 1;
+	struct pf_counters *c = bpf_map_lookup_elem(&counters, &row);
+
+	if (!c)
+		return false;
+	__sync_fetch_and_add(&c->refused, 1);
+	if (!policy.head.live)
+		return false;
+	if (take_token(slot_at(slot_plus_1)->guest))
+		return true;
+	__sync_fetch_and_add(&c->suppressed, 1);
+	return false;
+}
+
+pf_inline void fill_refusal(struct pf_knob_record *k, u16 cause, u64 cgid, u32 slot_plus_1)
+{
+	record_begin(&k->rec, bpf_ktime_get_boot_ns(), PF_REC_REFUSED, cause, cgid);
+	record_slot(&k->rec, slot_plus_1);
+	__builtin_memset(k->rec.comm, 0, sizeof(k->rec.comm));
+	actor_is_current(&k->rec.actor);
+	k->rec.flags = PF_RF_ACTOR;
+	__builtin_memset(k->knob, 0, sizeof(k->knob));
+	__builtin_memset(k->text, 0, sizeof(k->text));
+}
+
+pf_inline void submit(struct pf_knob_record *k, u32 slot_plus_1)
+{
+	bpf_ringbuf_submit(k, wake_flags());
+	count_record(slot_plus_1, true);
+}
+
+/* ---- threads ----------------------------------------------------------------------------- */
+
+/* What the current task is at, by the hooks of cause.bpf.c. */
+pf_inline struct pf_act *act_of_current(void)
+{
+	return bpf_task_storage_get(&acts, bpf_get_current_task_btf(), NULL, 0);
+}
+
+#define set_name(k, name) __builtin_memcpy((k)->knob, name, sizeof(name))
+
+/* sched_setaffinity(2), a move or a controller taken away, else a scheduling policy. */
+pf_inline void describe_sched(struct pf_knob_record *k, const struct pf_act *act)
+{
+	k->rec.cause = PF_CAUSE_AFFINITY;
+	if (!act && policy.head.hooks & PF_HOOK_AFFINITY) {
+		set_name(k, "sched_setscheduler");
+	} else if (!act || act->cause == PF_CAUSE_AFFINITY) {
+		set_name(k, "sched_setaffinity");
+	} else {
+		k->rec.cause = act->cause;
+		k->rec.value = act->cgid;
+		__builtin_memcpy(k->knob, act->knob, sizeof(k->knob));
+		__builtin_memcpy(k->text, act->text, sizeof(k->text));
+	}
+}
+
+SEC("lsm/task_setscheduler")
+int BPF_PROG(pf_guard_sched, struct task_struct *p, int ret)
+{
+	u64 cgid;
+	u32 slot_plus_1;
+	struct pf_knob_record *k;
+
+	if (ret)
+		return ret;
+	cgid = group_of(p);
+	slot_plus_1 = guarded(slot_of_group(cgid));
+	if (!slot_plus_1 || p->tgid == bpf_get_current_task_btf()->tgid ||
+	    !is_stranger(slot_plus_1))
+		return 0;
+	if (!count_refusal(slot_plus_1))
+		return -EPERM;
+	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
+	if (!k) {
+		count_record(slot_plus_1, false);
+		return -EPERM;
+	}
+	fill_refusal(k, 0, cgid, slot_plus_1);
+	record_thread(&k->rec, p);
+	describe_sched(k, act_of_current());
+	submit(k, slot_plus_1);
+	return -EPERM;
+}
+
+/* migrate_pages(2) and move_pages(2) on another process. */
+SEC("lsm/task_movememory")
+int BPF_PROG(pf_guard_pages, struct task_struct *p, int ret)
+{
+	u64 cgid;
+	u32 slot_plus_1;
+	struct pf_knob_record *k;
+
+	if (ret)
+		return ret;
+	cgid = group_of(p);
+	slot_plus_1 = guarded(slot_of_group(cgid));
+	if (!slot_plus_1 || p->tgid == bpf_get_current_task_btf()->tgid ||
+	    !is_stranger(slot_plus_1))
+		return 0;
+	if (!count_refusal(slot_plus_1))
+		return -EPERM;
+	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
+	if (!k) {
+		count_record(slot_plus_1, false);
+		return -EPERM;
+	}
+	fill_refusal(k, PF_CAUSE_SYSCALL, cgid, slot_plus_1);
+	record_thread(&k->rec, p);
+	set_name(k, "migrate_pages");
+	submit(k, slot_plus_1);
+	return -EPERM;
+}
+
+/* ---- control files ----------------------------------------------------------------------- */
+
+/* By the group that the file is in: a leaf by the table, what is around the leaves by `watched`. */
+pf_inline u32 guarded_group(u64 cgid)
+{
+	u32 slot_plus_1 = slot_of_group(cgid), *around;
+
+	if (slot_plus_1)
+		return guarded(slot_plus_1);
+	around = bpf_map_lookup_elem(&watched, &cgid);
+	return around ? guarded(*around) : 0;
+}
+
+static __noinline int refuse_write(u32 slot_plus_1, u64 cgid, const unsigned char *name)
+{
+	char knob[PF_KNOB_LEN] = {};
+	struct pf_knob_record *k;
+	u16 cause;
+
+	if (!count_refusal(slot_plus_1))
+		return -EPERM;
+	bpf_probe_read_kernel_str(knob, sizeof(knob), name);
+	cause = cause_of_knob(knob) ?: PF_CAUSE_CONTROL;
+	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
+	if (!k) {
+		count_record(slot_plus_1, false);
+		return -EPERM;
+	}
+	fill_refusal(k, cause, cgid, slot_plus_1);
+	__builtin_memcpy(k->knob, knob, sizeof(knob));
+	submit(k, slot_plus_1);
+	return -EPERM;
+}
+
+/* Asked at each write, not at opening: a file that was open before is no way around. */
+SEC("lsm/file_permission")
+int BPF_PROG(pf_guard_file, struct file *file, int mask, int ret)
+{
+	u32 slot_plus_1;
+	u64 cgid;
+
+	if (ret)
+		return ret;
+	if (!(mask & PF_MAY_WRITE) || file->f_inode->i_sb->s_magic != CGROUP2_SUPER_MAGIC)
+		return 0;
+	cgid = file->f_path.dentry->d_parent->d_inode->i_ino;
+	slot_plus_1 = guarded_group(cgid);
+	if (!slot_plus_1 || !is_stranger(slot_plus_1))
+		return 0;
+	return refuse_write(slot_plus_1, cgid, file->f_path.dentry->d_name.name);
+}
+
+/* ---- executables ------------------------------------------------------------------------- */
+
+/*
+ * Which file each fd of the caller is, in the kernel's own numbers: stat(2) tells others where
+ * file systems are stacked (overlayfs) or divided (btrfs).
+ */
+SEC("iter/task_file")
+int pf_guard_files(struct bpf_iter__task_file *ctx)
+{
+	struct pf_guard_fd line = {};
+	struct file *file = ctx->file;
+
+	if (!file)
+		return 0;
+	line.fd = ctx->fd;
+	line.file.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	line.file.dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	bpf_seq_write(ctx->meta->seq, &line, sizeof(line));
+	return 0;
+}
