@@ -37,6 +37,7 @@ struct pf_counts {
 	uint64_t dropped;    /* records for which there was no room */
 	uint64_t untimed;    /* escapes that could be counted but not timed */
 	uint64_t pages;	     /* pages that somebody moved */
+	uint64_t refused;    /* changes by strangers that the guard refused */
 };
 
 struct pf_role_counts {

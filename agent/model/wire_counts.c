@@ -18,6 +18,7 @@ static const struct {
 	{"dropped", offsetof(struct pf_counts, dropped)},
 	{"untimed", offsetof(struct pf_counts, untimed)},
 	{"pages", offsetof(struct pf_counts, pages)},
+	{"refused", offsetof(struct pf_counts, refused)},
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
 _Static_assert(sizeof(struct pf_counts) == FIELDS * sizeof(uint64_t), "each counter is told");

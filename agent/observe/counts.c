@@ -17,6 +17,7 @@ static void add(struct pf_counts *sum, const struct pf_counters *more)
 	sum->dropped += more->dropped;
 	sum->untimed += more->untimed;
 	sum->pages += more->pages;
+	sum->refused += more->refused;
 }
 _Static_assert(sizeof(struct pf_counters) == sizeof(struct pf_counts), "add() adds all");
 

@@ -20,7 +20,7 @@ static void each_counter_arrives_at_its_role_and_in_the_sum(void **state)
 	const uint64_t *sum = (const uint64_t *)&guest.counts;
 
 	(void)state;
-	for (size_t i = 0; i < 10; i++) {
+	for (size_t i = 0; i < sizeof(struct pf_counts) / sizeof(uint64_t); i++) {
 		((__u64 *)&one)[i] = i + 1;
 		((__u64 *)&two)[i] = 100 * (i + 1);
 	}
@@ -28,7 +28,7 @@ static void each_counter_arrives_at_its_role_and_in_the_sum(void **state)
 	assert_int_equal(pf_counts_slot(&guest, emulator, &two), 0);
 	assert_true(guest.counted);
 	assert_int_equal(guest.role_count, 2);
-	for (size_t i = 0; i < 10; i++) {
+	for (size_t i = 0; i < sizeof(struct pf_counts) / sizeof(uint64_t); i++) {
 		assert_int_equal(((const uint64_t *)&guest.roles[0].counts)[i], i + 1);
 		assert_int_equal(((const uint64_t *)&guest.roles[1].counts)[i], 100 * (i + 1));
 		assert_int_equal(sum[i], 101 * (i + 1));
