@@ -13,7 +13,7 @@
  * A thread that is moved to a foreign group is covered by task_setscheduler: the cpuset controller
  * asks it for every thread that comes from another cpuset (cpuset_can_attach()), in the writer's
  * context. From Linux 6.6 on it does not ask where both cpusets have the same CPUs and nodes in
- * effect: such a move is not refused, but put right.
+ * effect; there (from 6.2) inode_permission knows in time who is to be moved.
  */
 #include "bpf/guard_abi.h"
 #include "bpf/knob.h"
@@ -80,8 +80,17 @@ pf_inline bool count_refusal(u32 slot_plus_1)
 	return false;
 }
 
-pf_inline void fill_refusal(struct pf_knob_record *k, u16 cause, u64 cgid, u32 slot_plus_1)
+pf_inline struct pf_knob_record *begin_refusal(u32 slot_plus_1, u16 cause, u64 cgid)
 {
+	struct pf_knob_record *k;
+
+	if (!count_refusal(slot_plus_1))
+		return NULL;
+	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
+	if (!k) {
+		count_record(slot_plus_1, false);
+		return NULL;
+	}
 	record_begin(&k->rec, bpf_ktime_get_boot_ns(), PF_REC_REFUSED, cause, cgid);
 	record_slot(&k->rec, slot_plus_1);
 	__builtin_memset(k->rec.comm, 0, sizeof(k->rec.comm));
@@ -89,6 +98,7 @@ pf_inline void fill_refusal(struct pf_knob_record *k, u16 cause, u64 cgid, u32 s
 	k->rec.flags = PF_RF_ACTOR;
 	__builtin_memset(k->knob, 0, sizeof(k->knob));
 	__builtin_memset(k->text, 0, sizeof(k->text));
+	return k;
 }
 
 pf_inline void submit(struct pf_knob_record *k, u32 slot_plus_1)
@@ -105,46 +115,52 @@ pf_inline struct pf_act *act_of_current(void)
 	return bpf_task_storage_get(&acts, bpf_get_current_task_btf(), NULL, 0);
 }
 
+/* The slot of a thread that the current task may not touch plus one, else 0. */
+pf_inline u32 forbidden(struct task_struct *p)
+{
+	u32 slot_plus_1 = guarded(slot_of_group(group_of(p)));
+
+	if (!slot_plus_1 || p->tgid == bpf_get_current_task_btf()->tgid ||
+	    !is_stranger(slot_plus_1))
+		return 0;
+	return slot_plus_1;
+}
+
 #define set_name(k, name) __builtin_memcpy((k)->knob, name, sizeof(name))
+
+pf_inline void describe_move(struct pf_knob_record *k, const struct pf_act *act)
+{
+	k->rec.cause = act->cause;
+	k->rec.value = act->cgid;
+	__builtin_memcpy(k->knob, act->knob, sizeof(k->knob));
+	__builtin_memcpy(k->text, act->text, sizeof(k->text));
+}
 
 /* sched_setaffinity(2), a move or a controller taken away, else a scheduling policy. */
 pf_inline void describe_sched(struct pf_knob_record *k, const struct pf_act *act)
 {
-	k->rec.cause = PF_CAUSE_AFFINITY;
-	if (!act && policy.head.hooks & PF_HOOK_AFFINITY) {
+	if (!act && policy.head.hooks & PF_HOOK_AFFINITY)
 		set_name(k, "sched_setscheduler");
-	} else if (!act || act->cause == PF_CAUSE_AFFINITY) {
+	else if (!act || act->cause == PF_CAUSE_AFFINITY)
 		set_name(k, "sched_setaffinity");
-	} else {
-		k->rec.cause = act->cause;
-		k->rec.value = act->cgid;
-		__builtin_memcpy(k->knob, act->knob, sizeof(k->knob));
-		__builtin_memcpy(k->text, act->text, sizeof(k->text));
-	}
+	else
+		describe_move(k, act);
 }
 
 SEC("lsm/task_setscheduler")
 int BPF_PROG(pf_guard_sched, struct task_struct *p, int ret)
 {
-	u64 cgid;
-	u32 slot_plus_1;
 	struct pf_knob_record *k;
+	u32 slot_plus_1;
 
 	if (ret)
 		return ret;
-	cgid = group_of(p);
-	slot_plus_1 = guarded(slot_of_group(cgid));
-	if (!slot_plus_1 || p->tgid == bpf_get_current_task_btf()->tgid ||
-	    !is_stranger(slot_plus_1))
+	slot_plus_1 = forbidden(p);
+	if (!slot_plus_1)
 		return 0;
-	if (!count_refusal(slot_plus_1))
+	k = begin_refusal(slot_plus_1, PF_CAUSE_AFFINITY, group_of(p));
+	if (!k)
 		return -EPERM;
-	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
-	if (!k) {
-		count_record(slot_plus_1, false);
-		return -EPERM;
-	}
-	fill_refusal(k, 0, cgid, slot_plus_1);
 	record_thread(&k->rec, p);
 	describe_sched(k, act_of_current());
 	submit(k, slot_plus_1);
@@ -155,29 +171,81 @@ int BPF_PROG(pf_guard_sched, struct task_struct *p, int ret)
 SEC("lsm/task_movememory")
 int BPF_PROG(pf_guard_pages, struct task_struct *p, int ret)
 {
-	u64 cgid;
-	u32 slot_plus_1;
 	struct pf_knob_record *k;
+	u32 slot_plus_1;
 
 	if (ret)
 		return ret;
-	cgid = group_of(p);
-	slot_plus_1 = guarded(slot_of_group(cgid));
-	if (!slot_plus_1 || p->tgid == bpf_get_current_task_btf()->tgid ||
-	    !is_stranger(slot_plus_1))
+	slot_plus_1 = forbidden(p);
+	if (!slot_plus_1)
 		return 0;
-	if (!count_refusal(slot_plus_1))
+	k = begin_refusal(slot_plus_1, PF_CAUSE_SYSCALL, group_of(p));
+	if (!k)
 		return -EPERM;
-	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
-	if (!k) {
-		count_record(slot_plus_1, false);
-		return -EPERM;
-	}
-	fill_refusal(k, PF_CAUSE_SYSCALL, cgid, slot_plus_1);
 	record_thread(&k->rec, p);
 	set_name(k, "migrate_pages");
 	submit(k, slot_plus_1);
 	return -EPERM;
+}
+
+/* From Linux 6.2 on. */
+extern struct task_struct *bpf_task_from_pid(int pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *p) __ksym __weak;
+
+pf_inline int pid_of_text(const char *text)
+{
+	int pid = 0;
+
+#pragma unroll
+	for (int i = 0; i < 9; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			break;
+		pid = pid * 10 + text[i] - '0';
+	}
+	return pid;
+}
+
+pf_inline int judge_move(struct task_struct *p, const struct pf_act *act)
+{
+	u32 slot_plus_1 = forbidden(p);
+	struct pf_knob_record *k;
+
+	if (!slot_plus_1)
+		return 0;
+	k = begin_refusal(slot_plus_1, PF_CAUSE_CGROUP_MOVE, group_of(p));
+	if (!k)
+		return -EPERM;
+	record_thread(&k->rec, p);
+	describe_move(k, act);
+	submit(k, slot_plus_1);
+	return -EPERM;
+}
+
+/*
+ * A write to cgroup.procs or cgroup.threads, wherever: the kernel asks whether the writer may write
+ * to the files of the common ancestor, when it knows whom it is about and has changed nothing yet.
+ * So does anybody who looks up a path: without such a write under way it's one load.
+ */
+SEC("lsm/inode_permission")
+int BPF_PROG(pf_guard_move, struct inode *inode, int mask, int ret)
+{
+	struct task_struct *p;
+	struct pf_act *act;
+
+	if (ret)
+		return ret;
+	if (!*(volatile u32 *)&policy.head.moving || !(mask & PF_MAY_WRITE) ||
+	    inode->i_sb->s_magic != CGROUP2_SUPER_MAGIC)
+		return 0;
+	act = act_of_current();
+	if (!act || act->cause != PF_CAUSE_CGROUP_MOVE)
+		return 0;
+	p = bpf_task_from_pid(pid_of_text(act->text));
+	if (!p)
+		return 0;
+	ret = judge_move(p, act);
+	bpf_task_release(p);
+	return ret;
 }
 
 /* ---- control files ----------------------------------------------------------------------- */
@@ -193,22 +261,20 @@ pf_inline u32 guarded_group(u64 cgid)
 	return around ? guarded(*around) : 0;
 }
 
+/* What is around the leaves is no role's. */
 static __noinline int refuse_write(u32 slot_plus_1, u64 cgid, const unsigned char *name)
 {
 	char knob[PF_KNOB_LEN] = {};
 	struct pf_knob_record *k;
-	u16 cause;
 
-	if (!count_refusal(slot_plus_1))
-		return -EPERM;
 	bpf_probe_read_kernel_str(knob, sizeof(knob), name);
-	cause = cause_of_knob(knob) ?: PF_CAUSE_CONTROL;
-	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
-	if (!k) {
-		count_record(slot_plus_1, false);
+	k = begin_refusal(slot_plus_1, cause_of_knob(knob) ?: PF_CAUSE_CONTROL, cgid);
+	if (!k)
 		return -EPERM;
+	if (!slot_of_group(cgid)) {
+		k->rec.role = PF_REC_ROLE_NONE;
+		k->rec.role_index = 0;
 	}
-	fill_refusal(k, cause, cgid, slot_plus_1);
 	__builtin_memcpy(k->knob, knob, sizeof(knob));
 	submit(k, slot_plus_1);
 	return -EPERM;

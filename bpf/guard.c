@@ -18,7 +18,7 @@
 
 #define LSM_LIST "/sys/kernel/security/lsm"
 #define NEXT_PINS PF_GUARD_PINS "-next" /* a bpffs takes no dots */
-#define PROGRAMS 3
+#define PROGRAMS 4
 
 struct pf_guard {
 	struct pf_bpf *bpf;
@@ -34,6 +34,7 @@ static struct bpf_program *program_at(const struct pf_guard *guard, size_t i)
 	struct bpf_program *const programs[PROGRAMS] = {
 		guard->skel->progs.pf_guard_sched,
 		guard->skel->progs.pf_guard_pages,
+		guard->skel->progs.pf_guard_move,
 		guard->skel->progs.pf_guard_file,
 	};
 
@@ -88,15 +89,9 @@ static void free_btf(struct btf **btf)
 	btf__free(*btf);
 }
 
-static int check_host(struct pf_err *err)
+static bool has_function(const struct btf *kernel, const char *name)
 {
-	PF_CLEANUP(free_btf) struct btf *kernel = btf__load_vmlinux_btf();
-	char list[512];
-
-	return pf_guard_judge(read_list(list, sizeof(list)),
-			      kernel && btf__find_by_name_kind(kernel, "bpf_lsm_file_permission",
-							       BTF_KIND_FUNC) > 0,
-			      err);
+	return kernel && btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC) > 0;
 }
 
 /* ---- loading ----------------------------------------------------------------------------- */
@@ -122,7 +117,7 @@ static int share_maps(struct guard *skel, const struct pf_generation *g, struct 
 	return 0;
 }
 
-static int load(struct pf_guard *guard, struct pf_err *err)
+static int load(struct pf_guard *guard, const struct btf *kernel, struct pf_err *err)
 {
 	int r;
 
@@ -130,6 +125,8 @@ static int load(struct pf_guard *guard, struct pf_err *err)
 	guard->skel = guard__open();
 	if (!guard->skel)
 		return pf_fail(err, errno, "open the guard's eBPF programs");
+	bpf_program__set_autoload(guard->skel->progs.pf_guard_move,
+				  has_function(kernel, "bpf_task_from_pid"));
 	r = share_maps(guard->skel, &guard->bpf->now, err);
 	if (r)
 		return r;
@@ -146,15 +143,18 @@ static bool pins_there(const struct pf_bpf *bpf)
 int pf_guard_open(struct pf_bpf *bpf, struct pf_guard **out, struct pf_err *err)
 {
 	PF_CLEANUP(pf_guard_close) struct pf_guard *guard = calloc(1, sizeof(*guard));
+	PF_CLEANUP(free_btf) struct btf *kernel = btf__load_vmlinux_btf();
+	char list[512];
 	int r;
 
 	if (!guard)
 		return pf_fail(err, ENOMEM, "open the guard");
 	guard->bpf = bpf;
 	guard->pinned = pins_there(bpf);
-	r = check_host(err);
+	r = pf_guard_judge(read_list(list, sizeof(list)),
+			   has_function(kernel, "bpf_lsm_file_permission"), err);
 	if (!r)
-		r = load(guard, err);
+		r = load(guard, kernel, err);
 	if (r)
 		return r;
 	*out = pf_take_ptr(guard);
@@ -263,6 +263,8 @@ static int attach(struct pf_guard *guard, struct pf_err *err)
 	for (size_t i = 0; i < PROGRAMS; i++) {
 		int r;
 
+		if (!bpf_program__autoload(program_at(guard, i)))
+			continue;
 		guard->link[i] = bpf_program__attach(program_at(guard, i));
 		if (guard->link[i])
 			continue;
@@ -293,6 +295,8 @@ static int pin_links(struct pf_guard *guard, struct pf_err *err)
 	for (size_t i = 0; i < PROGRAMS; i++) {
 		int r;
 
+		if (!guard->link[i])
+			continue;
 		snprintf(path, sizeof(path), "/proc/self/fd/%d/" NEXT_PINS "/link-%s", lock,
 			 bpf_program__name(program_at(guard, i)));
 		r = bpf_obj_pin(bpf_link__fd(guard->link[i]), path);

@@ -30,17 +30,35 @@ static const char *const executables[] = {
 	"/lib/systemd/systemd-machined",
 };
 
-struct opened {
-	int fds[EXECUTABLES_MAX];
+/* Paths of executables; words holds those of the configuration. */
+struct paths {
+	const char *path[EXECUTABLES_MAX];
 	size_t count;
-	uint64_t stamp; /* changes with any of the files */
+	char *words;
 };
 
-static void close_all(struct opened *opened)
+static void clear_paths(struct paths *paths)
 {
-	for (size_t i = 0; i < opened->count; i++)
-		close(opened->fds[i]);
-	opened->count = 0;
+	free(paths->words);
+}
+
+static int list_paths(const struct pf_config *config, struct paths *out, struct pf_err *err)
+{
+	char *rest = NULL, *path;
+
+	for (size_t i = 0; i < sizeof(executables) / sizeof(executables[0]); i++)
+		out->path[out->count++] = executables[i];
+	out->words = strdup(config->guard_allow);
+	if (!out->words)
+		return pf_fail(err, ENOMEM, "read [guard] allow");
+	for (path = strtok_r(out->words, " \t", &rest); path; path = strtok_r(NULL, " \t", &rest)) {
+		if (out->count == EXECUTABLES_MAX)
+			return pf_fail_plain(err, E2BIG, "[guard] allow names more than %zu files",
+					     EXECUTABLES_MAX -
+						     sizeof(executables) / sizeof(executables[0]));
+		out->path[out->count++] = path;
+	}
+	return 0;
 }
 
 static void add_stamp(uint64_t *stamp, uint64_t value)
@@ -48,55 +66,62 @@ static void add_stamp(uint64_t *stamp, uint64_t value)
 	*stamp = (*stamp ^ value) * 0x100000001b3ULL; /* FNV-1a */
 }
 
-/* One that is not there is no one that could be refused. */
-static void open_one(const char *path, struct opened *opened)
+/* A number that changes with any of the files. One that is not there counts as none. */
+static uint64_t stamp_of(const struct paths *paths)
 {
-	struct stat file;
-	int fd;
+	uint64_t stamp = 0xcbf29ce484222325ULL;
 
-	if (opened->count == EXECUTABLES_MAX)
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return;
-	if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode)) {
-		close(fd);
-		return;
+	for (size_t i = 0; i < paths->count; i++) {
+		struct stat file = {};
+
+		if (stat(paths->path[i], &file) < 0)
+			file = (struct stat){};
+		add_stamp(&stamp, file.st_dev);
+		add_stamp(&stamp, file.st_ino);
+		add_stamp(&stamp, (uint64_t)file.st_ctim.tv_sec);
+		add_stamp(&stamp, (uint64_t)file.st_ctim.tv_nsec);
 	}
-	add_stamp(&opened->stamp, file.st_dev);
-	add_stamp(&opened->stamp, file.st_ino);
-	add_stamp(&opened->stamp, (uint64_t)file.st_ctim.tv_sec);
-	add_stamp(&opened->stamp, (uint64_t)file.st_ctim.tv_nsec);
-	opened->fds[opened->count++] = fd;
+	return stamp;
 }
 
-static int open_all(const struct pf_config *config, struct opened *opened, struct pf_err *err)
+static int open_executable(const char *path)
 {
-	pf_auto_free char *words = strdup(config->guard_allow);
-	char *rest = NULL;
+	pf_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat file;
 
-	if (!words)
-		return pf_fail(err, ENOMEM, "read [guard] allow");
-	opened->stamp = 0xcbf29ce484222325ULL;
-	for (size_t i = 0; i < sizeof(executables) / sizeof(executables[0]); i++)
-		open_one(executables[i], opened);
-	for (char *path = strtok_r(words, " \t", &rest); path; path = strtok_r(NULL, " \t", &rest))
-		open_one(path, opened);
-	return 0;
+	if (fd < 0 || fstat(fd, &file) < 0 || !S_ISREG(file.st_mode))
+		return -1;
+	return pf_take_fd(&fd);
+}
+
+static int allow_paths(struct pf_guard *guard, const struct paths *paths, struct pf_err *err)
+{
+	int fds[EXECUTABLES_MAX], r;
+
+	for (size_t i = 0; i < paths->count; i++)
+		fds[i] = open_executable(paths->path[i]);
+	r = pf_guard_allow(guard, fds, paths->count, err);
+	for (size_t i = 0; i < paths->count; i++)
+		pf_cleanup_close(&fds[i]);
+	return r;
 }
 
 /* An upgrade puts another file in the place of the one that still runs: both are let past then. */
 static int let_past(struct pf_agent *agent, struct pf_err *err)
 {
-	PF_CLEANUP(close_all) struct opened opened = {};
+	PF_CLEANUP(clear_paths) struct paths paths = {};
 	struct pf_guarding *guarding = &agent->guarding;
-	int r = open_all(&agent->config, &opened, err);
+	int r = list_paths(&agent->config, &paths, err);
+	uint64_t stamp;
 
-	if (r < 0 || opened.stamp == guarding->allowed)
+	if (r < 0)
 		return r;
-	r = pf_guard_allow(guarding->guard, opened.fds, opened.count, err);
+	stamp = stamp_of(&paths);
+	if (stamp == guarding->allowed)
+		return 0;
+	r = allow_paths(guarding->guard, &paths, err);
 	if (!r)
-		guarding->allowed = opened.stamp;
+		guarding->allowed = stamp;
 	return r;
 }
 
