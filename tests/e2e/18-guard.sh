@@ -66,7 +66,7 @@ newest()
 since()
 {
 	local last
-	sleep 1
+	sleep 2
 	last=$(newest)
 	echo "${last:-0}" > "$EVENTS_FROM"
 }
@@ -253,11 +253,13 @@ test_nothing_else_is_refused()
 
 test_an_operator_switches_the_guest_to_enforce_and_back()
 {
-	local tid
-	tid=$(vcpu_tid warden 0)
+	local tid main
+	tid=$(vcpu_tid warden 0) main=$(lab_pid warden)
 	since
 	"$PINFOLD" mode warden enforce | grep enforce
-	taskset -pc 0-1 "$tid" || taskset -pc 2 "$tid"
+	taskset -pc 0 "$main"
+	becomes 0-1 allowed "$main"
+	moves 7 "$(lab_scope warden)/vcpu0/cpuset.cpus"
 	becomes 2 allowed "$tid"
 	agent_stop
 	agent_start "$GUARD"
