@@ -280,7 +280,7 @@ test_a_released_guest_is_refused_nothing()
 	local tid
 	tid=$(vcpu_tid warden 0)
 	"$PINFOLD" release warden
-	taskset -pc 2 "$tid"
+	taskset -pc "$(allowed "$tid")" "$tid"
 	"$PINFOLD" hold warden
 	becomes_held warden
 	denied taskset -pc 2 "$tid"
