@@ -15,6 +15,7 @@
 #include "bpf/guard.h"
 
 #define EXECUTABLES_MAX 32
+#define LOOK_EVERY_USEC UINT64_C(2000000)
 
 /*
  * Who may change a guarded guest, beside process 1 and QEMU: where distributions install them. Those
@@ -111,9 +112,13 @@ static int let_past(struct pf_agent *agent, struct pf_err *err)
 {
 	PF_CLEANUP(clear_paths) struct paths paths = {};
 	struct pf_guarding *guarding = &agent->guarding;
-	int r = list_paths(&agent->config, &paths, err);
-	uint64_t stamp;
+	uint64_t stamp, now = pf_now_usec();
+	int r;
 
+	if (guarding->allowed_usec && now < guarding->allowed_usec + LOOK_EVERY_USEC)
+		return 0;
+	guarding->allowed_usec = now;
+	r = list_paths(&agent->config, &paths, err);
 	if (r < 0)
 		return r;
 	stamp = stamp_of(&paths);
@@ -177,7 +182,8 @@ void pf_guarding_follow(struct pf_agent *agent)
 	struct pf_guarding *guarding = &agent->guarding;
 	struct pf_err err, spare;
 
-	if (!guarding->guard || !agent->known)
+	/* Before the first look at all guests nobody knows whether one is guarded. */
+	if (!guarding->guard || !agent->watching.reading)
 		return;
 	if ((wanted(agent) ? begin(agent, &err) : end(agent, &err)) == 0)
 		return;

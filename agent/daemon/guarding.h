@@ -12,7 +12,7 @@
 void pf_guarding_start(struct pf_agent *agent);
 
 /*
- * After a look at all guests: attaches or ends the programs by whether some guest is guarded, and
+ * After a pass: attaches or ends the programs by whether some guest is guarded, and
  * makes them outlive the agent or not.
  */
 void pf_guarding_follow(struct pf_agent *agent);
