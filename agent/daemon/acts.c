@@ -112,6 +112,8 @@ void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t 
 		if (!same_target(&acts->items[i], act, fight) || acts->items[i].failure_told)
 			continue;
 		acts->items[i].event.suppressed += !act->by_libvirt;
+		if (act->by_libvirt)
+			acts->items[i].since_usec = now_usec;
 		clear_act(act);
 		return;
 	}
@@ -210,6 +212,14 @@ static enum rank rank_of(const struct pf_act *act, const struct pf_step *step)
 		break;
 	}
 	return RANK_NONE;
+}
+
+bool pf_acts_libvirt_after(const struct pf_acts *acts, uint64_t usec)
+{
+	for (size_t i = 0; i < acts->count; i++)
+		if (acts->items[i].by_libvirt && acts->items[i].since_usec > usec)
+			return true;
+	return false;
 }
 
 bool pf_acts_libvirt_writes(const struct pf_acts *acts, uint64_t now_usec)

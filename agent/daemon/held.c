@@ -188,6 +188,11 @@ enum pf_turn pf_held_turn(struct pf_held *held, uint64_t answered, uint64_t now_
 		held->ticket_deadline_usec = now_usec + SECOND;
 	held->asked = held->ticket &&
 		      (answered >= held->ticket || now_usec >= held->ticket_deadline_usec);
+	/* What libvirt has done since is not in its word: one promise follows upon another. */
+	if (held->asked && pf_acts_libvirt_after(&held->acts, held->ticket_asked_usec)) {
+		held->asked = false;
+		held->ticket = 0;
+	}
 	*when = pf_tries_next(&held->tries);
 	if (!held->plan.count || held->released || held->status.mode == PF_MODE_OBSERVE)
 		return PF_TURN_NOTHING;

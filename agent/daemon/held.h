@@ -38,6 +38,7 @@ struct pf_held {
 	uint64_t settle_until_usec;
 	uint64_t ticket;       /* libvirt's word on this drift was asked for with it; 0: not yet */
 	uint64_t ticket_deadline_usec;
+	uint64_t ticket_asked_usec;
 	bool asked; /* that word was in, or overdue, when the turn was chosen */
 	char *told; /* the state and reason that the log has */
 

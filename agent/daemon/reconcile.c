@@ -297,6 +297,7 @@ static void carry_out(struct pf_agent *agent, struct pf_held *held)
 static void ask(struct pf_agent *agent, struct pf_held *held)
 {
 	held->ticket = pf_libvirt_refresh(agent->libvirt, held->uuid);
+	held->ticket_asked_usec = pf_now_usec();
 	held->ticket_deadline_usec = pf_now_usec() + agent->config.libvirt_timeout_usec;
 }
 

@@ -301,6 +301,24 @@ static void while_a_guest_cannot_be_brought_back_nothing_of_it_is_tried(void **s
 	pf_held_clear(&held);
 }
 
+static void a_word_from_before_libvirts_newest_act_is_asked_for_again(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	add_act(&held, "cpuset.cpus", true);
+	pf_held_note(&held, 5 * SECOND);
+	held.ticket = 7;
+	held.ticket_asked_usec = SECOND / 2;
+	held.ticket_deadline_usec = 6 * SECOND;
+	assert_int_equal(pf_held_turn(&held, 7, 5 * SECOND, &when), PF_TURN_ASK);
+	held.ticket = 8;
+	held.ticket_asked_usec = 5 * SECOND;
+	assert_int_equal(pf_held_turn(&held, 8, 5 * SECOND, &when), PF_TURN_APPLY);
+	pf_held_clear(&held);
+}
+
 static void a_promise_that_libvirt_is_still_writing_is_waited_for(void **state)
 {
 	struct pf_held held = {.present = true, .status.mode = PF_MODE_ENFORCE};
@@ -310,6 +328,7 @@ static void a_promise_that_libvirt_is_still_writing_is_waited_for(void **state)
 	add_step(&held, "cpuset.mems", "1", "2");
 	add_act(&held, "cpuset.mems", true);
 	held.acts.items[0].begun = true;
+	held.ticket_asked_usec = 2 * SECOND;
 	pf_held_note(&held, 5 * SECOND);
 	held.ticket = 7;
 	held.ticket_deadline_usec = 6 * SECOND;
@@ -329,6 +348,7 @@ int main(void)
 			while_a_guest_cannot_be_brought_back_nothing_of_it_is_tried),
 		cmocka_unit_test(libvirt_is_asked_before_a_repair),
 		cmocka_unit_test(a_hung_libvirt_does_not_stop_repairs),
+		cmocka_unit_test(a_word_from_before_libvirts_newest_act_is_asked_for_again),
 		cmocka_unit_test(a_promise_that_libvirt_is_still_writing_is_waited_for),
 		cmocka_unit_test(observed_and_released_guests_are_left_alone),
 		cmocka_unit_test(an_emulator_opened_to_more_nodes_is_given_a_second),
