@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: 4x2 systemd
+# shellcheck shell=bash
+# Every way a promise breaks, on real guests under systemd and libvirt: seen, put right, and told
+# once with who did it and how long it took; and libvirt's own work, which is nobody's drift.
+# What strays as a whole, and what is refused, is in suites of their own.
+
+WRITES=/tmp/writes.log		# who wrote what to the cgroup tree below machine.slice
+FROM=
+
+setup()
+{
+	modprobe vhost_vsock
+	truncate -s 1M /tmp/disk.img
+	cc -I. -o /tmp/table tests/lab/table.c
+	: > "$DEAD"
+	guest nu --vcpus 2 --max-vcpus 4 --iothreads 1 --memory 64 --cputune "
+		<shares>500</shares><period>100000</period><quota>90000</quota>
+		<global_period>200000</global_period><global_quota>900000</global_quota>
+		<vcpupin vcpu='0' cpuset='2'/><vcpupin vcpu='1' cpuset='3,5'/>
+		<emulatorpin cpuset='0-1'/><iothreadpin iothread='1' cpuset='6'/>" \
+		--numatune "<memory mode='restrictive' nodeset='1'/>"
+	guest xi --vcpus 1 --memory 64 --cputune "
+		<vcpupin vcpu='0' cpuset='4'/><emulatorpin cpuset='6-7'/>" --devices "
+		<vsock model='virtio'><cid auto='yes'/></vsock>
+		<disk type='file' device='disk'>
+		<driver name='qemu' type='raw' cache='writeback' io='io_uring'/>
+		<source file='/tmp/disk.img'/><target dev='hda'/></disk>"
+	python3 tests/lab/writes.py /sys/fs/cgroup/machine.slice > "$WRITES" &
+	echo $! > /tmp/writes.pid
+	disown
+	wait_for 30 grep -q ready "$WRITES"
+	agent_start "$(printf '[agent]\nlog-level = debug')"
+	becomes_held
+}
+
+teardown()
+{
+	agent_stop
+	kill "$(cat /tmp/writes.pid)"
+	lab_guest_destroy nu
+	lab_guest_destroy xi
+}
+
+# ---- what is on record -----------------------------------------------------------------------
+
+# since: what follows counts from here, in the record and among the writes.
+since()
+{
+	FROM=$(date -u +%FT%T.%NZ)
+	wc -l < "$WRITES" > /tmp/writes.from
+}
+
+# events JQ: those since then that the expression chooses.
+events()
+{
+	"$PINFOLD" audit --json | jq -c --arg from "$FROM" "select(.time >= \$from) | select($1)"
+}
+
+has_one()
+{
+	[[ $(events "$1" | wc -l) == 1 ]]
+}
+
+# told JQ: there is exactly one such event.
+told()
+{
+	wait_for 30 has_one "$1" || { echo "no single event with $1"; events true; return 1; }
+}
+
+# told_repaired CAUSE WRITER DETAIL [GUEST]: one act of that process, put right in a known time.
+told_repaired()
+{
+	told ".guest.name == \"${4:-nu}\" and .kind == \"drift\" and .action == \"repaired\" and
+		.cause == \"$1\" and .actor.pid == $2 and (.actor.comm | length) > 0 and
+		.latency_ns > 0 and (.detail // \"\" | contains(\"$3\"))"
+}
+
+# no_drift GUEST: nobody is said to have done anything to it since then.
+no_drift()
+{
+	is 0 jq -s length <<< "$(events ".guest.name == \"$1\" and .kind == \"drift\"")" ||
+		{ events true; return 1; }
+}
+
+# ---- what was written ------------------------------------------------------------------------
+
+writes()
+{
+	tail -n "+$(($(cat /tmp/writes.from) + 1))" "$WRITES"
+}
+
+# ours GUEST: what the agent wrote to its groups since then.
+ours()
+{
+	writes | awk -v pid="$(agent_pid)" -v dir="x2d$1.scope/" '$2 == pid && index($4, dir)'
+}
+
+never_ours()
+{
+	is "" ours "$1"
+}
+
+# values GUEST FILE: what it read after each write since then, on one line.
+values()
+{
+	writes | awk -v file="x2d$1.scope/$2" \
+		'(at = index($4, file)) && at + length(file) == length($4) + 1 {
+			for (i = 5; i <= NF; i++) printf "%s ", $i }'
+}
+
+# ---- by hand ---------------------------------------------------------------------------------
+
+test_knobs_of_a_leaf_are_put_right_and_told_with_their_writer()
+{
+	local a
+	a=$(lab_scope nu)
+	since
+	write_knob "$a/vcpu0/cpuset.cpus" 0-7
+	write_knob "$a/vcpu1/cpuset.mems" 1-3
+	write_knob "$a/vcpu0/cpu.max" "5000 100000"
+	write_knob "$a/iothread1/cpu.weight" 1
+	becomes 2 cat "$a/vcpu0/cpuset.cpus"
+	becomes 1 cat "$a/vcpu1/cpuset.mems"
+	becomes "90000 100000" cat "$a/vcpu0/cpu.max"
+	becomes 100 cat "$a/iothread1/cpu.weight"
+	becomes 2 allowed "$(vcpu_tid nu 0)"
+	becomes_held
+	told_repaired cpuset $BASHPID "'0-7' to cpuset.cpus of"
+	told_repaired cpuset $BASHPID "'1-3' to cpuset.mems of"
+	told_repaired quota $BASHPID "'5000 100000' to cpu.max of"
+	told_repaired weight $BASHPID "'1' to cpu.weight of"
+}
+
+test_knobs_of_libvirts_group_are_put_right_and_told_with_their_writer()
+{
+	local a
+	a=$(lab_scope nu)
+	since
+	write_knob "$a/cpuset.cpus" 0-1
+	write_knob "$a/cpuset.mems" 1-2
+	write_knob "$a/cpu.max" "5000 100000"
+	write_knob "$a/cpu.weight" 3
+	becomes 0-7 cat "$a/cpuset.cpus"
+	becomes 0-3 cat "$a/cpuset.mems"
+	becomes "900000 200000" cat "$a/cpu.max"
+	becomes 100 cat "$a/cpu.weight"
+	becomes 2 allowed "$(vcpu_tid nu 0)"
+	becomes_held
+	is 1 cat "$a/vcpu0/cpuset.mems.effective"
+	told_repaired cpuset $BASHPID "'0-1' to cpuset.cpus of"
+	told_repaired cpuset $BASHPID "'1-2' to cpuset.mems of"
+	told_repaired quota $BASHPID "'5000 100000' to cpu.max of"
+	told_repaired weight $BASHPID "'3' to cpu.weight of"
+}
+
+test_knobs_of_the_scope_are_put_right_through_systemd_and_told_with_their_writer()
+{
+	local unit
+	unit=$(unit_dir nu)
+	since
+	write_knob "$unit/cpuset.cpus" 0-1
+	write_knob "$unit/cpu.max" "5000 100000"
+	write_knob "$unit/cpu.weight" 7
+	becomes 0-7 cat "$unit/cpuset.cpus"
+	becomes "max 100000" cat "$unit/cpu.max"
+	becomes 500 cat "$unit/cpu.weight"
+	becomes 2 allowed "$(vcpu_tid nu 0)"
+	becomes_held
+	told_repaired cpuset $BASHPID "'0-1' to cpuset.cpus of"
+	told_repaired quota $BASHPID "'5000 100000' to cpu.max of"
+	told_repaired weight $BASHPID "'7' to cpu.weight of"
+	is "" echo "$(ours nu | grep -E '\.scope/cpu\.')"
+}
+
+# The kernel moves all memory before the write returns, in the repair as well: one act, however long.
+test_what_systemd_was_told_for_the_scope_is_not_fought_but_held()
+{
+	local unit
+	unit=$(unit_dir nu)
+	since
+	systemctl set-property --runtime "$(basename "$unit")" CPUQuota=400%
+	becomes "400000 100000" cat "$unit/cpu.max"
+	write_knob "$unit/cpu.max" "5000 100000"
+	becomes "400000 100000" cat "$unit/cpu.max"
+	becomes_held
+	is 0 jq -s length <<< "$(events '.action == "repaired" and .actor.pid == 1')"
+	told_repaired quota $BASHPID "'5000 100000' to cpu.max of"
+	systemctl set-property --runtime "$(basename "$unit")" CPUQuota=
+	becomes "max 100000" cat "$unit/cpu.max"
+	becomes_held
+}
+
+# The weight and the limits of a guest after systemd has read everything anew.
+systemd_anew()
+{
+	local unit
+	unit=$(unit_dir nu)
+	systemctl daemon-reload
+	is "$1" cat "$unit/cpu.weight"
+	systemctl daemon-reexec
+	is "$1" cat "$unit/cpu.weight"
+	is "max 100000" cat "$unit/cpu.max"
+	is "$2" cat "$unit/libvirt/cpu.max"
+	is 2 cat "$unit/libvirt/vcpu0/cpuset.cpus"
+}
+
+test_daemon_reload_and_reexec_take_nothing_back()
+{
+	local unit
+	unit=$(unit_dir nu)
+	write_knob "$unit/cpu.weight" 9
+	write_knob "$unit/libvirt/cpu.max" "7000 100000"
+	becomes 500 cat "$unit/cpu.weight"
+	becomes "900000 200000" cat "$unit/libvirt/cpu.max"
+	since
+	systemd_anew 500 "900000 200000"
+	virsh schedinfo nu --live cpu_shares=444 global_quota=800000
+	becomes 444 cat "$unit/cpu.weight"
+	systemd_anew 444 "800000 200000"
+	# Nothing else was there in between, not for a moment.
+	is "444 500" echo "$(values nu cpu.weight | tr ' ' '\n' | sort -u | xargs)"
+	write_knob "$unit/cpu.weight" 11
+	becomes 444 cat "$unit/cpu.weight"
+	systemctl daemon-reload
+	is 444 cat "$unit/cpu.weight"
+	becomes_held
+	told_repaired weight $BASHPID "'11' to cpu.weight of"
+	is 1 jq -s length <<< "$(events '.kind == "drift"')" || { events true; return 1; }
+}
+
+test_taskset_outside_the_cpuset_changes_nothing_and_is_not_told()
+{
+	local tid
+	tid=$(vcpu_tid nu 1)
+	since
+	refuses 1 taskset -pc 7 "$tid"
+	is 3,5 allowed "$tid"
+	sleep 5
+	no_drift nu
+	never_ours nu
+}
+
+test_taskset_straddling_the_cpuset_is_put_right()
+{
+	local tid pid
+	tid=$(vcpu_tid nu 1)
+	since
+	taskset -pc 3,7 "$tid" &
+	pid=$!
+	wait $pid
+	becomes 3,5 allowed "$tid"
+	told_repaired affinity $pid ""
+	told ".thread.tid == $tid and .thread.role == \"vcpu 1\" and .kind == \"drift\""
+}
+
+test_controllers_taken_from_libvirts_group_come_back_with_all_values()
+{
+	local a
+	a=$(lab_scope nu)
+	since
+	write_knob "$a/cgroup.subtree_control" "-cpuset -cpu"
+	becomes 2 cat "$a/vcpu0/cpuset.cpus"
+	becomes "90000 100000" cat "$a/vcpu1/cpu.max"
+	becomes 2 allowed "$(vcpu_tid nu 0)"
+	becomes 3,5 allowed "$(vcpu_tid nu 1)"
+	becomes 6 allowed "$(iothread_tid nu 1)"
+	becomes_held
+	told_repaired control $BASHPID "cgroup.subtree_control of"
+}
+
+# The kernel refuses it (EBUSY) while libvirt's group has them enabled for its leaves.
+take_all_controllers()
+{
+	printf -- '-cpuset -cpu' > "$1/libvirt/cgroup.subtree_control" &&
+		printf -- '-cpuset -cpu' > "$1/cgroup.subtree_control"
+}
+
+test_controllers_taken_from_the_scope_come_back_with_all_values()
+{
+	local unit max
+	unit=$(unit_dir nu) max=$(cat "$(lab_scope nu)/cpu.max")
+	since
+	wait_for 30 take_all_controllers "$unit"
+	becomes "$max" cat "$unit/libvirt/cpu.max"
+	becomes 2 cat "$unit/libvirt/vcpu0/cpuset.cpus"
+	becomes "90000 100000" cat "$unit/libvirt/vcpu1/cpu.max"
+	becomes 2 allowed "$(vcpu_tid nu 0)"
+	becomes 0-1 allowed "$(lab_pid nu)"
+	becomes 6 allowed "$(iothread_tid nu 1)"
+	becomes_held
+	told ".cause == \"control\" and .action == \"repaired\" and .latency_ns > 0 and
+		.actor.pid == $BASHPID and (.detail | endswith(\".scope\"))"
+}
+
+# ---- threads that come and go ----------------------------------------------------------------
+
+# libvirt is at work from its first write to its last.
+untouched_while_libvirt_works()
+{
+	writes | awk -v ours="$(agent_pid)" '
+		index($4, "x2dnu.scope/") && $3 ~ /libvirt|rpc-/ { if (!first) first = $1; last = $1 }
+		index($4, "x2dnu.scope/") && $2 == ours { own[$1] = $0 }
+		END {
+			if (!first) { print "libvirt wrote nothing"; exit 1 }
+			for (at in own)
+				if (at + 0 >= first + 0 && at + 0 <= last + 0) { print own[at]; bad = 1 }
+			exit bad
+		}'
+}
+
+test_a_vcpu_plugged_in_is_libvirts_until_it_is_done()
+{
+	local a
+	a=$(lab_scope nu)
+	since
+	virsh setvcpus nu 3 --live
+	wait_for 60 vcpu_tid nu 2
+	becomes "${a#/sys/fs/cgroup}/vcpu2" leaf_of "$(vcpu_tid nu 2)"
+	becomes_held
+	becomes 0-7 allowed "$(vcpu_tid nu 2)"
+	is 1 cat "$a/vcpu2/cpuset.mems.effective"
+	is "90000 100000" cat "$a/vcpu2/cpu.max"
+	virsh vcpupin nu 2 7 --live
+	virsh setvcpus nu 4 --live
+	wait_for 60 vcpu_tid nu 3
+	becomes "${a#/sys/fs/cgroup}/vcpu3" leaf_of "$(vcpu_tid nu 3)"
+	becomes_held
+	is 7 allowed "$(vcpu_tid nu 2)"
+	untouched_while_libvirt_works
+	no_drift nu
+}
+
+test_an_iothread_added_live_is_held_and_one_removed_is_forgotten()
+{
+	local a
+	a=$(lab_scope nu)
+	since
+	virsh iothreadadd nu 5 --live
+	wait_for 30 iothread_tid nu 5
+	becomes 0-7 allowed "$(iothread_tid nu 5)"
+	becomes 1 cat "$a/iothread5/cpuset.mems"
+	virsh iothreadpin nu 5 4 --live
+	becomes 4 allowed "$(iothread_tid nu 5)"
+	becomes_held
+	virsh iothreaddel nu 5 --live
+	wait_for 30 never iothread_tid nu 5
+	becomes_held
+	wait_for 30 test ! -e "$a/iothread5"
+	no_drift nu
+}
+
+helpers_of()
+{
+	"$PINFOLD" status "$1" --json |
+		jq -r '[.guests[0].threads[] | select(.role == "helper").comm] | sort | join(" ")'
+}
+
+test_a_vhost_worker_is_a_helper()
+{
+	local x pid tid
+	x=$(lab_scope xi) pid=$(lab_pid xi)
+	tid=$(pgrep -x "vhost-$pid")
+	becomes "${x#/sys/fs/cgroup}/helper" leaf_of "$tid"
+	becomes 6-7 allowed "$tid"
+	is threaded cat "$x/helper/cgroup.type"
+	is "vhost-$pid" helpers_of xi
+}
