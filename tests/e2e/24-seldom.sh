@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: 4x2 no-systemd
+# shellcheck shell=bash
+# The agent looks when it is told that something was done; the safety net comes so seldom here that
+# it can't be what found it. Guests are stand-ins (tests/bench/standin.c), promised by libvirtd's
+# test driver. `pinfold status` looks too, so these tests don't ask it.
+
+MACHINE=/sys/fs/cgroup/machine
+
+seldom()
+{
+	agent_start "[agent]
+interval = 1h
+sweep = ${1:-24h}
+[libvirt]
+uri = test+unix:///tmp/seldom/node.xml
+state-dir = /tmp/seldom/state"
+	becomes_held
+}
+
+setup()
+{
+	mkdir -p /tmp/seldom
+	.build/bench/standin 2 2 1 /tmp/seldom < <(sleep infinity) > /tmp/seldom/out 2>&1 &
+	echo $! > /tmp/seldom/pid
+	disown
+	wait_for 60 grep -q ready /tmp/seldom/out
+	seldom
+}
+
+teardown()
+{
+	agent_stop
+	kill "$(cat /tmp/seldom/pid)"
+	wait_for 30 gone "$(cat /tmp/seldom/pid)"
+}
+
+standin_pid()
+{
+	sed -n "s/^<domstatus .* pid='\\([0-9]*\\)'.*/\\1/p" "/tmp/seldom/state/$1.xml"
+}
+
+helper_tid()
+{
+	grep -l '^vhost-1$' "/proc/$1/task"/*/comm | sed 's|.*task/\([0-9]*\)/comm|\1|'
+}
+
+# logged WORDS: the agent has said so since the mark.
+mark()
+{
+	wc -l < "$AGENT_LOG" > /tmp/seldom/mark
+}
+
+logged()
+{
+	tail -n +"$(($(cat /tmp/seldom/mark) + 1))" "$AGENT_LOG" | grep -qF -- "$1"
+}
+
+test_a_new_helper_thread_is_put_into_its_leaf()
+{
+	local pid tid base
+	pid=$(standin_pid standin0)
+	base=/machine/qemu-1-standin0.libvirt-qemu
+	kill -USR1 "$pid"
+	wait_for 30 helper_tid "$pid"
+	tid=$(helper_tid "$pid")
+	becomes "$base/helper" leaf_of "$tid"
+}
+
+test_threads_that_come_and_go_do_not_stop_it()
+{
+	local pid tids
+	pid=$(standin_pid standin0)
+	for _ in 1 2 3 4 5 6 7 8; do
+		kill -USR1 "$pid"
+		sleep 0.3
+	done
+	all_helped()
+	{
+		local tid
+		mapfile -t tids < <(helper_tid "$pid")
+		((${#tids[@]} >= 8)) || return 1
+		for tid in "${tids[@]}"; do
+			[[ $(leaf_of "$tid") == */helper ]] || return 1
+		done
+	}
+	wait_for "$PATIENCE" all_helped
+}
+
+test_a_write_above_the_guests_is_noticed_and_so_is_its_end()
+{
+	local all
+	all=$(cat /sys/fs/cgroup/cpuset.cpus.effective)
+	mark
+	write_knob $MACHINE/cpuset.cpus "0,2-${all#0-}" # standin0 was promised 0-1
+	wait_for "$PATIENCE" logged "guest 'standin0': impossible"
+	never logged "guest 'standin1': impossible"
+	mark
+	write_knob $MACHINE/cpuset.cpus "$all"
+	wait_for "$PATIENCE" logged "guest 'standin0': held"
+	is 0-1 allowed "$(standin_pid standin0)"
+}
+
+test_what_nothing_tells_is_found_by_the_safety_net()
+{
+	agent_stop
+	seldom 2s
+	local all
+	all=$(cat /sys/fs/cgroup/cpuset.mems.effective)
+	mark
+	write_knob $MACHINE/cpuset.mems "1-${all#0-}"
+	wait_for "$PATIENCE" logged "guest 'standin0': impossible"
+	mark
+	write_knob $MACHINE/cpuset.mems "$all"
+	wait_for "$PATIENCE" logged "guest 'standin0': held"
+}
+
+test_a_process_that_ends_is_let_go_though_libvirt_does_not_tell()
+{
+	agent_stop
+	seldom
+	mark
+	kill -KILL "$(standin_pid standin1)"
+	wait_for "$PATIENCE" logged "guest 'standin1': ended"
+}
