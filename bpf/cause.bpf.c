@@ -298,12 +298,28 @@ int BPF_PROG(pf_attach, struct cgroup *to, const char *path, struct task_struct 
 }
 
 /*
+ * User space may be changing the slot. It looks for claimed buckets after that: either it finds
+ * this one, or the slot's new word is seen here, after the copy of the old one has been written.
+ */
+pf_inline void copy_home(u64 *to, const volatile u64 *home)
+{
+#pragma unroll
+	for (u32 attempt = 0; attempt < 4; attempt++) {
+		u64 word = *home;
+
+		__sync_lock_test_and_set(to, word);
+		if (*home == word)
+			return;
+	}
+}
+
+/*
  * Takes a bucket for @cgid as user space does (bpf/table.c): claim, then the key. A full probe
  * range leaves the group to user space, which hears of it by the record.
  */
 static __noinline bool bucket_add(u64 cgid, u32 slot_plus_1)
 {
-	u32 at = pf_bucket_hash(cgid);
+	u32 at = pf_bucket_place(cgid);
 
 #pragma unroll
 	for (u32 probe = 0; probe < PF_PROBES; probe++) {
@@ -313,6 +329,9 @@ static __noinline bool bucket_add(u64 cgid, u32 slot_plus_1)
 		    __sync_val_compare_and_swap(&b->slot_plus_1, 0, slot_plus_1))
 			continue;
 		b->inherited = 1;
+#pragma unroll
+		for (u32 i = 0; i < PF_BUCKET_WORDS; i++)
+			copy_home(&b->home[i], &slot_at(slot_plus_1)->word[i].home);
 		__sync_lock_test_and_set(&b->key, cgid);
 		return true;
 	}
@@ -342,7 +361,7 @@ SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(pf_group_gone, struct cgroup *gone)
 {
 	u64 cgid = gone->kn->id;
-	u32 at = pf_bucket_hash(cgid);
+	u32 at = pf_bucket_place(cgid);
 
 #pragma unroll
 	for (u32 probe = 0; probe < PF_PROBES; probe++) {
@@ -388,8 +407,7 @@ int BPF_PROG(pf_hotplug, unsigned int cpu, int target, int step)
 	r = told_by_current(PF_REC_CPU, PF_CAUSE_CPU_OFFLINE, 0, 0);
 	if (!r)
 		return 0;
-	r->flags = 0;
-	record_actor(r, actor && actor->pid ? actor : NULL);
+	r->flags = record_actor(r, actor && actor->pid ? actor : NULL);
 	if (actor && up)
 		actor->pid = 0; /* what is done next is not this one's doing */
 	r->to_cpu = cpu;

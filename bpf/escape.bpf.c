@@ -15,6 +15,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 struct pf_policy policy; /* the only variable in .bss: user space maps it by this layout */
 struct pf_ring_map ring SEC(".maps");
+struct pf_records_map records SEC(".maps");
 struct pf_counters_map counters SEC(".maps");
 struct pf_threads_map threads SEC(".maps");
 struct pf_cpu_actors_map cpu_actors SEC(".maps");
@@ -22,6 +23,9 @@ struct pf_carried_map carried SEC(".maps"); /* user space's alone: what earlier 
 
 /* The benchmark's: look at one process only. 0 in the agent, and then the verifier cuts it out. */
 const volatile int only_tgid;
+
+/* pf_policy_head.lane_records - 1, known to the verifier. */
+const volatile __u32 lane_mask;
 
 pf_inline bool not_ours(struct task_struct *p)
 {
@@ -76,29 +80,32 @@ pf_inline bool user_mask_has(struct task_struct *p, u32 cpu)
 	return word >> (cpu & 63) & 1;
 }
 
-pf_inline void record_cause(struct pf_record *r, struct pf_step *step, struct pf_thread *t)
+/* Return: flags */
+pf_inline u16 record_cause(struct pf_record *r, struct pf_step *step, struct pf_thread *t)
 {
+	u16 flags = t && t->fallback ? PF_RF_FALLBACK : 0;
+	u16 cause = PF_CAUSE_UNKNOWN;
 	u32 from = step->from;
 
-	if (t && t->fallback)
-		r->flags |= PF_RF_FALLBACK;
 	if (policy.cpu_down[pf_bound(from, PF_CPUS)]) {
 		const struct pf_actor *actor = bpf_map_lookup_elem(&cpu_actors, &from);
 
-		r->cause = PF_CAUSE_CPU_OFFLINE;
-		record_actor(r, actor && actor->pid ? actor : NULL);
+		cause = PF_CAUSE_CPU_OFFLINE;
+		flags |= record_actor(r, actor && actor->pid ? actor : NULL);
 	} else if (t && t->cause) {
-		r->cause = t->cause;
-		record_actor(r, t->has_actor ? &t->actor : NULL);
+		cause = t->cause;
+		flags |= record_actor(r, t->has_actor ? &t->actor : NULL);
 	} else {
 		u32 needed = PF_HOOK_AFFINITY | PF_HOOK_MASK | PF_HOOK_KNOB;
 
 		record_actor(r, NULL);
 		if ((policy.head.hooks & needed) == needed)
-			r->cause = PF_CAUSE_SCHEDULER;
+			cause = PF_CAUSE_SCHEDULER;
 		else if (user_mask_has(step->p, step->to))
-			r->cause = PF_CAUSE_AFFINITY, r->flags |= PF_RF_INFERRED;
+			cause = PF_CAUSE_AFFINITY, flags |= PF_RF_INFERRED;
 	}
+	r->cause = cause;
+	return flags;
 }
 
 /* Clocks drift by at most 500 ppm: 16 jiffies make 32 us of it. */
@@ -125,37 +132,106 @@ pf_inline u64 boot_time(struct task_struct *p, u32 from)
 	return boot_ns;
 }
 
-static __noinline void tell(struct pf_step *step, struct pf_thread *t, u16 kind, u16 out, u64 value)
+/*
+ * A place in this CPU's lane; NULL when it is full, which leaves the last record that was handled
+ * where it is: its number tells what is newer.
+ */
+pf_inline struct pf_record *lane_reserve(struct pf_lane *lane, u32 cpu)
 {
-	struct pf_record *r;
+	u64 head = lane->head;
+	u32 at = cpu * (lane_mask + 1) + (head & lane_mask);
 
-	if (step->slot->flags & PF_SLOT_SILENT)
-		return;
-	if (!take_token(step->slot->guest)) {
-		step->count->suppressed++;
-		if (t)
-			t->suppressed++;
-		return;
+	if (head - lane->room > lane_mask / 4) {
+		lane->room = *(volatile u64 *)&policy.tail[pf_bound(cpu, PF_CPUS)];
+		if (head - lane->room >= lane_mask)
+			return NULL;
 	}
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	if (!r) {
-		step->count->dropped++;
-		return;
-	}
-	record_begin(r, boot_time(step->p, step->from), kind, PF_CAUSE_UNKNOWN, step->cgid);
+	return bpf_map_lookup_elem(&records, &at);
+}
+
+static __noinline int ring_bell(u32 next)
+{
+	u64 bell = 0;
+
+	policy.head.wake = next;
+	return bpf_ringbuf_output(&ring, &bell, sizeof(bell), BPF_RB_FORCE_WAKEUP);
+}
+
+/* The number is what makes the record valid: all else is written before. */
+pf_inline void lane_submit(struct pf_lane *lane, struct pf_record *r, u64 seq)
+{
+	u32 wake = policy.head.wake;
+
+	store_release(&r->seq, seq);
+	lane->head++;
+	if (wake == PF_WAKE_ANY)
+		ring_bell(PF_WAKE_PRESSURE);
+	else if (wake == PF_WAKE_PRESSURE && lane->head - lane->room > lane_mask / 4)
+		ring_bell(PF_WAKE_NONE);
+}
+
+pf_inline void fill(struct pf_record *r, struct pf_step *step, struct pf_thread *t, u16 kind,
+		    u16 out, u64 value)
+{
+	r->boot_ns = boot_time(step->p, step->from);
+	r->cgid = step->cgid;
+	r->value = value;
 	record_slot(r, step->slot_plus_1);
 	record_thread(r, step->p);
 	record_cpus(r, step->from, step->to);
-	r->flags = out | step->left;
-	r->value = value;
-	record_cause(r, step, t);
-	if (t) {
-		r->suppressed = t->suppressed;
-		t->suppressed = 0;
-		t->told = kind != PF_REC_RETURN;
+	r->kind = kind;
+	r->reserved = 0;
+	r->flags = record_cause(r, step, t) | out | step->left;
+	r->suppressed = t ? t->suppressed : 0;
+}
+
+/* What comes faster than the consumer, in the order of numbers like the lanes. Return: told */
+static __noinline int tell_by_ring(struct pf_step *step, struct pf_thread *t, u16 kind, u16 out,
+				   u64 value)
+{
+	struct pf_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		step->count->dropped++;
+		return 0;
 	}
-	step->count->told++;
+	fill(r, step, t, kind, out, value);
+	r->seq = next_number();
 	bpf_ringbuf_submit(r, wake_flags());
+	step->count->told++;
+	return 1;
+}
+
+pf_inline bool may_tell(struct pf_step *step, struct pf_thread *t)
+{
+	if (step->slot->flags & PF_SLOT_SILENT)
+		return false;
+	if (take_token(step->slot->guest))
+		return true;
+	step->count->suppressed++;
+	if (t)
+		t->suppressed++;
+	return false;
+}
+
+/* By the lane: no lock, no call. */
+pf_inline bool tell(struct pf_step *step, struct pf_thread *t, u16 kind, u16 out, u64 value)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct pf_lane *lane = &policy.lane[pf_bound(cpu, PF_CPUS)];
+	struct pf_record *r = lane_reserve(lane, cpu);
+	struct pf_step copy;
+	u64 seq;
+
+	if (!r) {
+		copy = *step; /* so that the step itself stays in registers */
+		return tell_by_ring(&copy, t, kind, out, value);
+	}
+	seq = next_number(); /* first, since it waits for all stores before it */
+	fill(r, step, t, kind, out, value);
+	lane_submit(lane, r, seq);
+	step->count->told++;
+	return true;
 }
 
 pf_inline void count_escape(struct pf_step *step, u16 out, bool first)
@@ -175,26 +251,41 @@ pf_inline void forget_passing_cause(struct pf_thread *t)
 	t->fallback = 0;
 }
 
-/* A guest's thread goes from or to a CPU outside. Its lock is held: no other step of it runs. */
-static __noinline int step_outside(struct pf_step *step)
+/* No memory for the thread's state: what it runs outside is not known. */
+static __noinline int step_untimed(struct pf_step *step)
+{
+	u16 out = outside(step->slot, step->to);
+
+	if (!out)
+		return 0;
+	count_escape(step, out, true);
+	step->count->untimed++;
+	if (may_tell(step, NULL))
+		tell_by_ring(step, NULL, step->kind, out, 0);
+	return 0;
+}
+
+/*
+ * A guest's thread goes from or to a CPU outside. Its lock is held: no other step of it runs.
+ * @often: by the lane. Where it happens seldom, the ring costs less code and stack (512 bytes for
+ * all that call each other before 6.13).
+ */
+pf_inline int step_outside(struct pf_step *step, const bool often)
 {
 	u16 out = outside(step->slot, step->to);
 	u32 row = step->slot_plus_1 - 1;
 	struct pf_thread *t;
 	u64 now, open, stay_ns = 0;
-	bool first;
+	u16 kind = out ? step->kind : PF_REC_RETURN;
 
 	step->count = bpf_map_lookup_elem(&counters, &row);
 	if (!step->count || !policy.head.live || not_ours(step->p))
 		return 0;
 	t = bpf_task_storage_get(&threads, step->p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!t) {
-		if (out) {
-			count_escape(step, out, true);
-			step->count->untimed++;
-			tell(step, NULL, step->kind, out, 0);
-		}
-		return 0;
+		struct pf_step copy = *step;
+
+		return step_untimed(&copy);
 	}
 	if (!step->left && t->slot_plus_1 != step->slot_plus_1)
 		thread_belongs(t, step->slot_plus_1, step->cgid);
@@ -202,18 +293,17 @@ static __noinline int step_outside(struct pf_step *step)
 	open = __sync_lock_test_and_set(&t->open_at, open_since(now, out));
 	if (open)
 		stay_ns = t->stay_ns + charge(step->count, t, open, now);
-	first = !open;
+	t->stay_ns = out ? stay_ns : 0;
 	if (out) {
-		t->stay_ns = stay_ns;
-		if (first)
+		if (!open)
 			t->told = 0;
-		count_escape(step, out, first);
-		if (first || step->slot->flags & PF_SLOT_EVERY)
-			tell(step, t, step->kind, out, 0);
-	} else {
-		t->stay_ns = 0;
-		if (t->told)
-			tell(step, t, PF_REC_RETURN, 0, stay_ns);
+		count_escape(step, out, !open);
+	}
+	if ((out ? !open || step->slot->flags & PF_SLOT_EVERY : t->told) && may_tell(step, t) &&
+	    (often ? tell(step, t, kind, out, out ? 0 : stay_ns)
+		   : tell_by_ring(step, t, kind, out, out ? 0 : stay_ns))) {
+		t->suppressed = 0;
+		t->told = out != 0;
 	}
 	forget_passing_cause(t);
 	return 0;
@@ -233,25 +323,37 @@ static __noinline int migrate_left(struct task_struct *p, int to, u64 cgid)
 	step.left = PF_RF_LEFT;
 	if (both_at_home(step.slot, step.from, to))
 		return 0;
-	return step_outside(&step);
+	return step_outside(&step, false);
+}
+
+/* The promise of the bucket's own copy where that reaches, else of the slot. */
+pf_inline bool stays_home(const struct pf_bucket *b, u32 from, u32 to)
+{
+	u32 word = from >> 6, word_to = to >> 6;
+	u64 home, home_to;
+
+	if (word >= PF_BUCKET_WORDS || word_to >= PF_BUCKET_WORDS)
+		return both_at_home(slot_at(b->slot_plus_1), from, to);
+	home = home_to = b->home[pf_bound(word, 8)];
+	if (word != word_to)
+		home_to = b->home[pf_bound(word_to, 8)];
+	return home >> (from & 63) & home_to >> (to & 63) & 1;
 }
 
 SEC("tp_btf/sched_migrate_task")
 int BPF_PROG(pf_migrate, struct task_struct *p, int to)
 {
 	u64 cgid = group_of(p);
-	u32 slot_plus_1 = slot_of_group(cgid);
-	struct pf_slot *slot;
+	const struct pf_bucket *b = bucket_of_group(cgid);
+	u32 from = p->thread_info.cpu, slot_plus_1;
 	struct pf_step step;
-	u32 from;
 
+	if (b && stays_home(b, from, to))
+		return 0;
+	slot_plus_1 = b ? b->slot_plus_1 : 0;
 	if (!slot_plus_1)
 		return some_are_away() ? migrate_left(p, to, cgid) : 0;
-	from = p->thread_info.cpu;
-	slot = slot_at(slot_plus_1);
-	if (both_at_home(slot, from, to))
-		return 0;
-	step.slot = slot;
+	step.slot = slot_at(slot_plus_1);
 	step.p = p;
 	step.cgid = cgid;
 	step.slot_plus_1 = slot_plus_1;
@@ -259,7 +361,7 @@ int BPF_PROG(pf_migrate, struct task_struct *p, int to)
 	step.to = to;
 	step.kind = PF_REC_ESCAPE;
 	step.left = 0;
-	return step_outside(&step);
+	return step_outside(&step, true);
 }
 
 /* The parent's slot, for a thread that one which had left its group has made. */
@@ -333,7 +435,7 @@ int BPF_PROG(pf_new_thread, struct task_struct *p)
 	step.cgid = cgid;
 	step.slot_plus_1 = slot_plus_1;
 	step.kind = PF_REC_PLACED;
-	return step_outside(&step);
+	return step_outside(&step, false);
 }
 
 /*

@@ -15,6 +15,7 @@ enum pf_map {
 	PF_MAP_COUNTERS,
 	PF_MAP_CARRIED,
 	PF_MAP_RING,
+	PF_MAP_RECORDS,
 	PF_MAP_WATCHED,
 	PF_MAP_ACTS,
 	PF_MAPS,
@@ -41,12 +42,17 @@ struct pf_generation {
 	int map[PF_MAPS];
 	int link[PF_CAPABILITIES_MAX][PF_LINKS_MAX];
 	struct pf_policy *policy;
+	const struct pf_record *records; /* the lanes, record_bytes long */
+	size_t record_bytes;
 };
+
+struct pf_reader;
 
 struct pf_bpf {
 	struct pf_generation now;
 	struct pf_hook_capability capability[PF_CAPABILITIES_MAX];
-	struct ring_buffer *ring;
+	struct pf_reader *reader;
+	bool waited; /* for a number without a record */
 	enum pf_bpf_origin origin;
 	int lock; /* the pins' folder, flocked; -1 without pins */
 	int cpus; /* possible ones: rows of a per-CPU value */
@@ -57,8 +63,9 @@ struct pf_bpf {
 void pf_generation_init(struct pf_generation *g);
 void pf_generation_release(struct pf_generation *g);
 
-/* Maps the policy of a generation whose map fds are there. */
+/* Maps the policy of a generation whose map fds are there, then its lanes. */
 int pf_generation_map_policy(struct pf_generation *g, struct pf_err *err);
+int pf_generation_map_records(struct pf_generation *g, struct pf_err *err);
 
 /* Loads and attaches this build's programs; live stays 0. */
 int pf_generation_load(struct pf_generation *g, const struct pf_bpf_options *options,
@@ -92,5 +99,25 @@ int pf_pins_remove(int lock, const char *version, struct pf_err *err);
 /* Removes every version but @keep (NULL: all). Return: how many, or -errno. */
 int pf_pins_remove_others(int lock, const char *keep, struct pf_err *err);
 
-/* Ring draining of a generation that is about to be given up. */
-int pf_ring_drain(int ring_fd, pf_bpf_record_fn fn, void *arg, struct pf_err *err);
+/* ---- lanes.c: the records of all lanes and the ring, in the order of their numbers ---- */
+
+/**
+ * pf_reader_new - reads the records of a generation
+ * @g: outlives the reader; one reader at a time
+ * @out: owned by the caller, ends with pf_reader_free()
+ */
+int pf_reader_new(const struct pf_generation *g, pf_bpf_record_fn fn, void *arg,
+		  struct pf_reader **out, struct pf_err *err);
+void pf_reader_free(struct pf_reader **reader);
+
+/* An epoll fd, readable when the programs rang. */
+int pf_reader_fd(const struct pf_reader *reader);
+
+/* Hands over what is there. Return: how many, or what the callback returned. */
+int pf_reader_drain(struct pf_reader *reader, struct pf_err *err);
+
+/* Whether every number up to @seq has been handed over, as far as this reader knows. */
+bool pf_reader_has_all(const struct pf_reader *reader, uint64_t seq);
+
+/* Gives up on numbers up to @seq that haven't come. */
+void pf_reader_skip(struct pf_reader *reader, uint64_t seq);

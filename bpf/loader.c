@@ -88,9 +88,19 @@ static int carry_watched(struct pf_generation *to, const struct pf_generation *f
 	return 0;
 }
 
+static int drain_old(const struct pf_bpf *bpf, const struct pf_generation *old, struct pf_err *err)
+{
+	PF_CLEANUP(pf_reader_free) struct pf_reader *reader = NULL;
+	int r = pf_reader_new(old, bpf->on_record, bpf->arg, &reader, err);
+
+	if (!r)
+		r = pf_reader_drain(reader, err);
+	return r < 0 ? r : 0;
+}
+
 /*
  * Both generations are attached when the one stops counting and the other begins, three stores
- * later. Then the old one's numbers stand still and are carried over, and its ring is emptied.
+ * later. Then the old one's numbers stand still and are carried over, and its records handed out.
  */
 static int take_over(struct pf_bpf *bpf, struct pf_generation *old, struct pf_err *err)
 {
@@ -105,7 +115,7 @@ static int take_over(struct pf_bpf *bpf, struct pf_generation *old, struct pf_er
 	to->head.seq = __atomic_load_n(&from->head.seq, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&to->head.live, 1, __ATOMIC_SEQ_CST);
 	r = carry_counters(&bpf->now, old, bpf->cpus, err);
-	return r ? r : pf_ring_drain(old->map[PF_MAP_RING], bpf->on_record, bpf->arg, err);
+	return r ? r : drain_old(bpf, old, err);
 }
 
 static int load_new(struct pf_bpf *bpf, const struct pf_bpf_options *options,
@@ -147,7 +157,8 @@ static bool same_build(const struct pf_generation *g, const struct pf_bpf_option
 
 	return head->build == pf_build() && head->live &&
 	       (!options->slots || options->slots == head->slots) &&
-	       (!options->ring_bytes || options->ring_bytes == head->ring_bytes);
+	       (!options->ring_bytes || options->ring_bytes == head->ring_bytes) &&
+	       (!options->lane_records || options->lane_records == head->lane_records);
 }
 
 static bool can_carry(const struct pf_generation *g, const struct pf_bpf_options *options)
@@ -233,21 +244,6 @@ static void list_capabilities(struct pf_bpf *bpf)
 	}
 }
 
-static int on_sample(void *arg, void *data, size_t size)
-{
-	struct pf_bpf *bpf = arg;
-
-	if (size < sizeof(struct pf_record) || !bpf->on_record)
-		return 0;
-	return bpf->on_record(data, bpf->arg);
-}
-
-static int open_ring(struct pf_bpf *bpf, struct pf_err *err)
-{
-	bpf->ring = ring_buffer__new(bpf->now.map[PF_MAP_RING], on_sample, bpf, NULL);
-	return bpf->ring ? 0 : pf_fail(err, errno, "open the eBPF ring buffer");
-}
-
 int pf_bpf_open(const struct pf_bpf_options *options, struct pf_bpf **out, struct pf_err *err)
 {
 	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = calloc(1, sizeof(*bpf));
@@ -267,7 +263,7 @@ int pf_bpf_open(const struct pf_bpf_options *options, struct pf_bpf **out, struc
 		r = load_new(bpf, options, NULL, err);
 	}
 	if (!r)
-		r = open_ring(bpf, err);
+		r = pf_reader_new(&bpf->now, bpf->on_record, bpf->arg, &bpf->reader, err);
 	if (r)
 		return r;
 	list_capabilities(bpf);
@@ -281,7 +277,7 @@ void pf_bpf_close(struct pf_bpf **bpf)
 
 	if (!b)
 		return;
-	ring_buffer__free(b->ring);
+	pf_reader_free(&b->reader);
 	pf_generation_release(&b->now);
 	pf_cleanup_close(&b->lock);
 	free(b);

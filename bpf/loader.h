@@ -20,7 +20,7 @@
 struct pf_bpf;
 
 /**
- * Called for each record, in the order of the ring.
+ * Called for each record, in the order of their numbers.
  * @record: valid during the call; a PF_REC_KNOB record is a struct pf_knob_record
  *
  * Return: 0, or a negative number to stop here; the record then counts as handled.
@@ -32,7 +32,8 @@ struct pf_bpf_options {
 	const uint16_t *node_of_cpu; /* by CPU number; NULL: everything is node 0 */
 	uint32_t cpus;		     /* entries of node_of_cpu, at most PF_CPUS */
 	uint32_t slots;		     /* 0: by the number of CPUs */
-	uint32_t ring_bytes;	     /* power of two; 0: 8 MiB */
+	uint32_t ring_bytes;	     /* power of two; 0: 16 MiB */
+	uint32_t lane_records;	     /* of each CPU, power of two; 0: by the number of CPUs */
 	uint32_t tell_rate;	     /* records a second and guest; 0: 1000 */
 	uint32_t tell_burst;	     /* on top of that, at once; 0: 256 */
 	int only_tgid;		     /* the benchmark's: see one process only; 0 all */
@@ -138,6 +139,7 @@ int pf_bpf_consume(struct pf_bpf *bpf, unsigned int *again_usec, struct pf_err *
 /* The programs' own numbers: runs, ns (only while bpf statistics are on), recursion misses. */
 struct pf_program_cost {
 	char name[32];
+	uint32_t id; /* the kernel's, as bpftool shows it */
 	uint64_t runs;
 	uint64_t run_ns;
 	uint64_t missed;

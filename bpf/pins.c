@@ -118,6 +118,9 @@ int pf_pins_get(int lock, const char *version, struct pf_generation *g, struct p
 		return r;
 	if (g->policy->head.magic != PF_POLICY_MAGIC || g->policy->head.abi != PF_ABI)
 		return pf_fail_plain(err, ESTALE, "the pins in %s were never finished", version);
+	r = pf_generation_map_records(g, err);
+	if (r)
+		return r;
 	return get_links(lock, version, g, err);
 }
 

@@ -11,17 +11,17 @@
 #include <linux/types.h>
 
 /* Version of everything that is pinned: this file, events.h and the map shapes. */
-#define PF_ABI 1
+#define PF_ABI 2
 #define PF_POLICY_MAGIC 0x70696e666f6c6431ULL /* "pinfold1" */
 
 #define PF_CPUS 4096
 #define PF_NODES 1024
 #define PF_SLOTS 4096
 #define PF_GUESTS 1024
-#define PF_BUCKET_BITS 13
-#define PF_BUCKETS (1 << PF_BUCKET_BITS)
-#define PF_PROBES 16 /* a key stands at most this far from where its hash points */
+#define PF_BUCKETS (1 << 14)
+#define PF_PROBES 16 /* a key stands at most this far from its place */
 #define PF_TOMBSTONE (~0ULL)
+#define PF_BUCKET_WORDS 6 /* CPUs / 64 whose home is in the bucket itself */
 
 /* Scale of the token bucket: jiffies << PF_TICK_SHIFT. */
 #define PF_TICK_SHIFT 16
@@ -65,24 +65,29 @@ struct pf_policy_head {
 	__u32 live;				   /* 0: another generation of programs counts */
 	__u32 cpus_down;			   /* CPUs that are going or have gone offline */
 	__u32 slot_hint;			   /* user space's: slots below it are in use */
+	__u32 lane_records;			   /* room of a CPU's lane, a power of two */
 	__s32 capability[PF_CAPABILITIES_MAX];	   /* 0 attached, -errno refused; by loader.c's list */
 	__u32 left __attribute__((aligned(64)));   /* guest threads may be in groups not in the table */
 	__u32 moving;				   /* writes to cgroup.procs or .threads under way */
-	__u32 wake __attribute__((aligned(64)));   /* enum pf_wake */
 	__u64 seq __attribute__((aligned(64)));	   /* last record's */
-	__u64 reserved1[7];
+	__u32 wake;				   /* enum pf_wake; read after seq was raised */
+	__u32 reserved1;
+	__u64 reserved2[6];
 };
 
 /*
  * slot_plus_1 is also the claim: whoever turns it from 0 owns the bucket and writes the key last.
  * key: 0 never used (ends a search), PF_TOMBSTONE free again (does not end a search).
+ * home is a copy of the slot's, so that the common case looks at this cache line only; the slot is
+ * written first, and then every bucket that leads to it.
  */
 struct pf_bucket {
 	__u64 key; /* cgroup id */
 	__u32 slot_plus_1;
 	__u32 inherited; /* made by the kernel side for a child group */
-};
-_Static_assert(sizeof(struct pf_bucket) == 16, "pf_bucket is ABI");
+	__u64 home[PF_BUCKET_WORDS];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct pf_bucket) == 64, "pf_bucket is ABI");
 
 /* What is promised about 64 CPUs; side by side, because they are asked for together. */
 struct pf_cpu_word {
@@ -119,12 +124,26 @@ struct pf_clock {
 	__u64 until;	/* jiffy after which it is measured again */
 };
 
+/*
+ * Where a CPU's next record goes. The scheduler's hooks run with interrupts off: a lane has one
+ * writer, the CPU itself. A record at pos is `records[cpu * lane_records + pos % lane_records]`; it
+ * is there once its seq is higher than that of the record before it in the lane.
+ */
+struct pf_lane {
+	__u64 head;  /* the CPU's: records ever written */
+	__u64 room;  /* the CPU's: tail as it was when last looked at */
+	__u64 reserved[6];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct pf_lane) == 64, "pf_lane is ABI");
+
 struct pf_policy {
 	struct pf_policy_head head;
 	struct pf_bucket bucket[PF_BUCKETS];
 	struct pf_slot slot[PF_SLOTS];
 	struct pf_tat tat[PF_GUESTS];
 	struct pf_clock clock[PF_CPUS];
+	struct pf_lane lane[PF_CPUS];
+	__u64 tail[PF_CPUS]; /* the consumer's: records of each lane that have been handled */
 	__u16 node_of_cpu[PF_CPUS];
 	__u8 cpu_down[PF_CPUS];
 };
@@ -136,17 +155,20 @@ struct pf_counters {
 	__u64 stays;	  /* home -> outside: what one escape record stands for */
 	__u64 away_ns;	  /* ran on CPUs outside the promised ones */
 	__u64 remote_ns;  /* ran on nodes outside the promised ones */
-	__u64 told;	  /* records in the ring */
+	__u64 told;	  /* records in a lane or the ring */
 	__u64 suppressed; /* records that the token bucket held back */
-	__u64 dropped;	  /* records that found the ring full */
+	__u64 dropped;	  /* records that found lane and ring full */
 	__u64 untimed;	  /* escapes whose thread state could not be kept: counted, not timed */
 	__u64 pages;	  /* pages of the guest that somebody moved */
 	__u64 refused;	  /* changes by strangers that the guard refused */
 };
 _Static_assert(sizeof(struct pf_counters) == 88, "pf_counters is ABI");
 
-/* Multiplicative hashing: cgroup ids count up, this spreads neighbours best. */
-static inline __attribute__((always_inline)) __u32 pf_bucket_hash(__u64 cgid)
+/*
+ * A group's place is its id: ids count up, so groups made one after the other get places of their
+ * own, and nothing is computed between the load of the id and that of the bucket.
+ */
+static inline __attribute__((always_inline)) __u32 pf_bucket_place(__u64 cgid)
 {
-	return (cgid * 0x9e3779b97f4a7c15ULL) >> (64 - PF_BUCKET_BITS);
+	return cgid & (PF_BUCKETS - 1);
 }

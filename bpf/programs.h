@@ -64,6 +64,15 @@ struct pf_ring_map {
 	__uint(max_entries, 8 << 20);
 };
 
+/* The lanes of all CPUs one after the other, sized when loaded; user space maps them. */
+struct pf_records_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct pf_record);
+};
+
 struct pf_counters_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PF_SLOTS);
@@ -122,6 +131,17 @@ extern struct pf_cpu_actors_map cpu_actors SEC(".maps");
 		bounded_ & ((limit) - 1);                                                          \
 	})
 
+/* All that was written before is seen by who sees this. An x86 does that with any store. */
+#ifdef __TARGET_ARCH_x86
+#define store_release(to, value)                                                                   \
+	({                                                                                         \
+		asm volatile("" ::: "memory");                                                     \
+		*(volatile typeof(*(to)) *)(to) = (value);                                         \
+	})
+#else
+#define store_release(to, value) __sync_lock_test_and_set(to, value)
+#endif
+
 /* The value of pf_thread.open_at for a stay that begins when @sum_ns have been run. */
 pf_inline u64 open_since(u64 sum_ns, u16 out)
 {
@@ -133,21 +153,29 @@ pf_inline u64 group_of(struct task_struct *p)
 	return p->cgroups->dfl_cgrp->kn->id;
 }
 
-/* Slot of a group plus one, 0 for a group of no guest. No helper call: facts 17. */
-pf_inline u32 slot_of_group(u64 cgid)
+/* The bucket of a guest's group, NULL for all others. No helper call: facts 17. */
+pf_inline const struct pf_bucket *bucket_of_group(u64 cgid)
 {
-	u32 at = pf_bucket_hash(cgid);
+	u32 at = pf_bucket_place(cgid);
 
 #pragma unroll
 	for (u32 probe = 0; probe < PF_PROBES; probe++) {
 		const struct pf_bucket *b = &policy.bucket[(at + probe) & (PF_BUCKETS - 1)];
 
 		if (b->key == cgid)
-			return b->slot_plus_1;
+			return b;
 		if (!b->key)
-			return 0;
+			return NULL;
 	}
-	return 0;
+	return NULL;
+}
+
+/* Slot of a group plus one, 0 for a group of no guest. */
+pf_inline u32 slot_of_group(u64 cgid)
+{
+	const struct pf_bucket *b = bucket_of_group(cgid);
+
+	return b ? b->slot_plus_1 : 0;
 }
 
 pf_inline const struct pf_cpu_word *word_of(const struct pf_slot *s, u32 cpu)
@@ -234,7 +262,8 @@ pf_inline bool take_token(u32 guest)
 
 /*
  * A sleeping consumer is woken by the next record; one that comes by itself only when a quarter of
- * the ring is full, and once (facts 21). policy.head.wake says which it is.
+ * the ring is full, and once (facts 21). policy.head.wake says which it is; it is read after the
+ * record has its number, so that a consumer who goes to sleep sees the one or is woken.
  */
 pf_inline u64 wake_flags(void)
 {
@@ -287,6 +316,12 @@ pf_inline bool is_self(void)
 	return self && bpf_get_current_pid_tgid() >> 32 == self;
 }
 
+/* Raised by one instruction that no other memory access passes. */
+pf_inline u64 next_number(void)
+{
+	return __sync_fetch_and_add(&policy.head.seq, 1) + 1;
+}
+
 /* Fields that every record has; the number comes last, so that a gap means a lost record. */
 pf_inline void record_begin(struct pf_record *r, u64 boot_ns, u16 kind, u16 cause, u64 cgid)
 {
@@ -308,7 +343,7 @@ pf_inline void record_begin(struct pf_record *r, u64 boot_ns, u16 kind, u16 caus
 	r->to_node = PF_NOWHERE;
 	r->reserved = 0;
 	r->suppressed = 0;
-	r->seq = __sync_fetch_and_add(&policy.head.seq, 1) + 1;
+	r->seq = next_number();
 }
 
 pf_inline void record_slot(struct pf_record *r, u32 slot_plus_1)
@@ -339,14 +374,14 @@ pf_inline void record_cpus(struct pf_record *r, u32 from, u32 to)
 	r->to_node = node_of(to);
 }
 
-pf_inline void record_actor(struct pf_record *r, const struct pf_actor *actor)
+/* Return: the flag that says whether there is one. */
+pf_inline u16 record_actor(struct pf_record *r, const struct pf_actor *actor)
 {
-	if (actor) {
+	if (actor)
 		r->actor = *actor;
-		r->flags |= PF_RF_ACTOR;
-	} else {
+	else
 		__builtin_memset(&r->actor, 0, sizeof(r->actor));
-	}
+	return actor ? PF_RF_ACTOR : 0;
 }
 
 /*

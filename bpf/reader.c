@@ -13,54 +13,51 @@
 #define STORM_RECORDS 64
 #define STORM_USEC 10000
 
-struct drain {
-	pf_bpf_record_fn fn;
-	void *arg;
-};
-
-static int drain_sample(void *arg, void *data, size_t size)
-{
-	struct drain *drain = arg;
-
-	if (size < sizeof(struct pf_record) || !drain->fn)
-		return 0;
-	return drain->fn(data, drain->arg);
-}
-
-int pf_ring_drain(int ring_fd, pf_bpf_record_fn fn, void *arg, struct pf_err *err)
-{
-	struct drain drain = { fn, arg };
-	struct ring_buffer *ring = ring_buffer__new(ring_fd, drain_sample, &drain, NULL);
-	int r;
-
-	if (!ring)
-		return pf_fail(err, errno, "open the former eBPF ring buffer");
-	r = ring_buffer__consume(ring);
-	ring_buffer__free(ring);
-	return r < 0 ? pf_fail(err, r, "read the former eBPF ring buffer") : 0;
-}
+/* A number whose record is still being written is waited for so long, once. */
+#define UNDER_WAY_USEC 1000
 
 int pf_bpf_poll_fd(const struct pf_bpf *bpf)
 {
-	return ring_buffer__epoll_fd(bpf->ring);
+	return pf_reader_fd(bpf->reader);
+}
+
+/*
+ * The consumer says that it goes to sleep, then looks at the last number given: a program either
+ * raised that before, and its record is looked for here, or it sees that it has to wake us.
+ */
+static int last_look(struct pf_bpf *bpf, unsigned int *again_usec, struct pf_err *err)
+{
+	struct pf_policy_head *head = &bpf->now.policy->head;
+	uint64_t newest;
+	int count;
+
+	__atomic_store_n(&head->wake, PF_WAKE_ANY, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	newest = __atomic_load_n(&head->seq, __ATOMIC_SEQ_CST);
+	count = pf_reader_drain(bpf->reader, err);
+	if (count < 0 || pf_reader_has_all(bpf->reader, newest)) {
+		bpf->waited = false;
+	} else if (!bpf->waited) {
+		bpf->waited = true;
+		*again_usec = UNDER_WAY_USEC;
+	} else {
+		pf_reader_skip(bpf->reader, newest);
+		bpf->waited = false;
+	}
+	return count;
 }
 
 int pf_bpf_consume(struct pf_bpf *bpf, unsigned int *again_usec, struct pf_err *err)
 {
-	uint32_t *wake = &bpf->now.policy->head.wake;
 	int count, late;
 
-	__atomic_store_n(wake, PF_WAKE_PRESSURE, __ATOMIC_SEQ_CST);
-	count = ring_buffer__consume(bpf->ring);
+	__atomic_store_n(&bpf->now.policy->head.wake, PF_WAKE_PRESSURE, __ATOMIC_SEQ_CST);
+	count = pf_reader_drain(bpf->reader, err);
 	*again_usec = count > STORM_RECORDS ? STORM_USEC : 0;
-	if (count < 0)
-		return pf_fail(err, count, "read the eBPF ring buffer");
-	if (*again_usec)
+	if (count < 0 || *again_usec)
 		return count;
-	/* Records that came before the programs saw that they have to wake us. */
-	__atomic_store_n(wake, PF_WAKE_ANY, __ATOMIC_SEQ_CST);
-	late = ring_buffer__consume(bpf->ring);
-	return late < 0 ? pf_fail(err, late, "read the eBPF ring buffer") : count + late;
+	late = last_look(bpf, again_usec, err);
+	return late < 0 ? late : count + late;
 }
 
 int pf_bpf_watch(struct pf_bpf *bpf, uint64_t cgid, uint32_t guard_slot_plus_1, struct pf_err *err)
@@ -153,6 +150,7 @@ static int cost_of(int link, struct pf_program_cost *row)
 	if (r)
 		return r;
 	snprintf(row->name, sizeof(row->name), "%s", info.name);
+	row->id = info.id;
 	row->runs = info.run_cnt;
 	row->run_ns = info.run_time_ns;
 	row->missed = info.recursion_misses;

@@ -15,7 +15,7 @@ static bool in_use(const struct pf_slot *slot)
 
 static struct pf_bucket *bucket_at(const struct pf_policy *policy, uint64_t cgid, uint32_t probe)
 {
-	uint32_t at = (pf_bucket_hash(cgid) + probe) & (PF_BUCKETS - 1);
+	uint32_t at = (pf_bucket_place(cgid) + probe) & (PF_BUCKETS - 1);
 
 	return (struct pf_bucket *)&policy->bucket[at];
 }
@@ -42,6 +42,22 @@ static void write_masks(struct pf_policy *policy, struct pf_slot *slot,
 		store(&slot->word[i].near, near);
 		store(&slot->word[i].home, promise->cpus.word[i] & near);
 	}
+}
+
+/* The slot's words are written before: what a program copies at the same time is as new. */
+static void copy_home(const struct pf_policy *policy, struct pf_bucket *b, uint32_t slot)
+{
+	for (uint32_t i = 0; i < PF_BUCKET_WORDS; i++)
+		store(&b->home[i], load(&policy->slot[slot].word[i].home));
+}
+
+/* Buckets that are claimed and have no key yet among them. */
+static void copy_home_everywhere(struct pf_policy *policy, uint32_t slot)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < PF_BUCKETS; i++)
+		if (load(&policy->bucket[i].slot_plus_1) == slot + 1)
+			copy_home(policy, &policy->bucket[i], slot);
 }
 
 static void write_slot(struct pf_policy *policy, struct pf_slot *slot,
@@ -95,6 +111,7 @@ int pf_slot_update(struct pf_policy *policy, uint32_t slot, const struct pf_slot
 	if (slot >= policy->head.slots || !in_use(&policy->slot[slot]))
 		return pf_fail_plain(err, EINVAL, "slot %u is not in use", slot);
 	write_slot(policy, &policy->slot[slot], promise);
+	copy_home_everywhere(policy, slot);
 	return 0;
 }
 
@@ -186,6 +203,7 @@ int pf_group_set(struct pf_policy *policy, uint64_t cgid, uint32_t slot, struct 
 	if (b) {
 		b->inherited = 0;
 		store(&b->slot_plus_1, slot + 1);
+		copy_home(policy, b, slot);
 		return 0;
 	}
 	for (uint32_t probe = 0; probe < PF_PROBES; probe++) {
@@ -196,6 +214,7 @@ int pf_group_set(struct pf_policy *policy, uint64_t cgid, uint32_t slot, struct 
 						 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			continue;
 		b->inherited = 0;
+		copy_home(policy, b, slot);
 		store(&b->key, cgid);
 		return 0;
 	}

@@ -4,7 +4,7 @@
  *
  *   bench cost ROUNDS MOVES        ns a run above an empty program's, every variant in each round
  *   bench cold ROUNDS MOVES        the same, each move after two context switches
- *   bench whole ROUNDS SECONDS     CPU time of a workload with and without the programs
+ *   bench whole PAIRS SECONDS      CPU time of a workload with and without the programs
  *   bench storm EVENTS THREADS     the storm alone, for rivals to watch
  *   bench ours EVENTS THREADS      the storm, watched by our programs and an agent-like reader
  *   bench all EVENTS THREADS       the same without a rate limit: each move is told
@@ -15,6 +15,7 @@
  * machine are left alone: a mask without CPU 1 (or without any) makes escapes of moves there.
  */
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -33,6 +34,7 @@
 
 #define THREADS_MAX 256
 #define ROUNDS_MAX 1000
+#define CHUNKS 20 /* samples a step: what disturbs one for a moment leaves the others alone */
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
 {
@@ -216,8 +218,8 @@ struct bench_cost {
 	uint32_t slot;
 	bool has_classic;
 	void (*move)(uint64_t times);
-	double floor_before[ROUNDS_MAX], floor_after[ROUNDS_MAX];
-	double ns[VARIANTS][ROUNDS_MAX];
+	double floor_before[ROUNDS_MAX * CHUNKS], floor_after[ROUNDS_MAX * CHUNKS];
+	double ns[VARIANTS][ROUNDS_MAX * CHUNKS];
 };
 
 static void prepare(struct bench_cost *b, enum variant variant)
@@ -263,31 +265,38 @@ static struct runs runs_of_variant(struct bench_cost *b, enum variant variant)
 	return runs_of_ours(b->bpf);
 }
 
-static void one_step(struct bench_cost *b, enum variant variant, int round, uint64_t flips)
+/* One sample: the empty programs' runs and the variant's, on the same moves. */
+static void one_chunk(struct bench_cost *b, enum variant variant, int at, uint64_t moves)
 {
 	int floor_a = bpf_program__fd(b->skel->progs.floor_before);
 	int floor_b = bpf_program__fd(b->skel->progs.floor_after);
-	struct bpf_link *rival = attach_rival(b, variant);
 	struct runs before[3], after[3];
-	double a, z;
 
-	prepare(b, variant);
-	b->move(200);
-	consume(b->bpf);
 	before[0] = runs_of_fd(floor_a);
 	before[1] = runs_of_variant(b, variant);
 	before[2] = runs_of_fd(floor_b);
-	b->move(flips);
+	b->move(moves);
 	after[0] = runs_of_fd(floor_a);
 	after[1] = runs_of_variant(b, variant);
 	after[2] = runs_of_fd(floor_b);
+	b->floor_before[at] = mean(before[0], after[0]);
+	b->floor_after[at] = mean(before[2], after[2]);
+	b->ns[variant][at] = mean(before[1], after[1]) -
+			     (b->floor_before[at] + b->floor_after[at]) / 2;
+}
+
+static void one_step(struct bench_cost *b, enum variant variant, int round, uint64_t moves)
+{
+	struct bpf_link *rival = attach_rival(b, variant);
+
+	prepare(b, variant);
+	b->move(200);
+	for (int chunk = 0; chunk < CHUNKS; chunk++) {
+		consume(b->bpf); /* as the agent does, which comes every 10 ms at this pace */
+		one_chunk(b, variant, round * CHUNKS + chunk, moves / CHUNKS);
+	}
 	bpf_link__destroy(rival);
 	consume(b->bpf);
-	a = mean(before[0], after[0]);
-	z = mean(before[2], after[2]);
-	b->floor_before[round] = a;
-	b->floor_after[round] = z;
-	b->ns[variant][round] = mean(before[1], after[1]) - (a + z) / 2;
 }
 
 static int by_value(const void *a, const void *b)
@@ -299,7 +308,7 @@ static int by_value(const void *a, const void *b)
 
 static void print_numbers(const char *name, double *values, int count, const char *end)
 {
-	double sorted[ROUNDS_MAX];
+	static double sorted[ROUNDS_MAX * CHUNKS];
 
 	memcpy(sorted, values, count * sizeof(*values));
 	qsort(sorted, count, sizeof(*sorted), by_value);
@@ -324,12 +333,14 @@ static void know_threads(struct bench_cost *b)
 
 static void print_costs(struct bench_cost *b, int rounds)
 {
+	int samples = rounds * CHUNKS;
+
 	printf("{");
-	print_numbers("floor-before", b->floor_before, rounds, ",");
-	print_numbers("floor-after", b->floor_after, rounds, ",");
+	print_numbers("floor-before", b->floor_before, samples, ",");
+	print_numbers("floor-after", b->floor_after, samples, ",");
 	for (int v = 0; v < VARIANTS; v++)
 		if (v != CLASSIC || b->has_classic)
-			print_numbers(variant_names[v], b->ns[v], rounds,
+			print_numbers(variant_names[v], b->ns[v], samples,
 				      v == VARIANTS - 1 || (v == HASH && !b->has_classic) ? "" : ",");
 	printf("}\n");
 }
@@ -367,37 +378,59 @@ static int bench_cost(int rounds, uint64_t flips, bool cold)
 
 /* ---- a whole workload -------------------------------------------------------------------- */
 
-/* One side of a ping-pong; every @every rounds it changes its CPU. */
+#define MIGRATIONS_PER_S 30000
+#define LINKS_MAX 32
+
+/*
+ * One side of a ping-pong. Its partner sleeps until the ball comes, so changing the partner's CPU
+ * before that makes a migration in the waker's context, as most migrations are.
+ */
 struct side {
 	int in, out;
-	uint64_t rounds, every;
+	uint64_t rounds;
+	double moves_a_round;
+	pid_t tid;
+	const struct side *partner;
 	bool first;
 };
 
+static void send_away(const struct side *s, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(s->partner->tid, sizeof(set), &set))
+		die("sched_setaffinity: %s", strerror(errno));
+}
+
 static void *play(void *arg)
 {
+	double due = 0;
 	struct side *s = arg;
+	int cpu = 0;
 	char ball = 0;
 
+	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&s->partner->tid, __ATOMIC_ACQUIRE))
+		sched_yield();
 	for (uint64_t i = 0; i < s->rounds; i++) {
-		if (s->first && write(s->out, &ball, 1) != 1)
+		if (!s->first && read(s->in, &ball, 1) != 1)
 			die("pipe: %s", strerror(errno));
-		if (read(s->in, &ball, 1) != 1)
+		for (due += s->moves_a_round; due >= 1; due--)
+			send_away(s, cpu = !cpu);
+		if (write(s->out, &ball, 1) != 1 || (s->first && read(s->in, &ball, 1) != 1))
 			die("pipe: %s", strerror(errno));
-		if (!s->first && write(s->out, &ball, 1) != 1)
-			die("pipe: %s", strerror(errno));
-		if (i % s->every == 0)
-			go_to(i / s->every & 1);
 	}
 	return NULL;
 }
 
 struct whole {
 	double cpu_ns; /* a ping-pong */
-	double migrations_per_s;
+	double rounds_per_s;
 };
 
-static struct whole play_once(uint64_t rounds, uint64_t every)
+static struct whole play_once(uint64_t rounds, double moves_a_round)
 {
 	int there[2], back[2];
 	pthread_t threads[2];
@@ -407,8 +440,8 @@ static struct whole play_once(uint64_t rounds, uint64_t every)
 
 	if (pipe(there) || pipe(back))
 		die("pipe: %s", strerror(errno));
-	sides[0] = (struct side){ back[0], there[1], rounds, every, true };
-	sides[1] = (struct side){ there[0], back[1], rounds, every, false };
+	sides[0] = (struct side){ back[0], there[1], rounds, moves_a_round / 2, 0, &sides[1], true };
+	sides[1] = (struct side){ there[0], back[1], rounds, moves_a_round / 2, 0, &sides[0], false };
 	cpu = process_cpu_ns();
 	wall = wall_ns();
 	for (int i = 0; i < 2; i++)
@@ -417,7 +450,7 @@ static struct whole play_once(uint64_t rounds, uint64_t every)
 		pthread_join(threads[i], NULL);
 	wall = wall_ns() - wall;
 	result.cpu_ns = (double)(process_cpu_ns() - cpu) / rounds;
-	result.migrations_per_s = 2.0 * rounds / every * 1e9 / wall;
+	result.rounds_per_s = rounds * 1e9 / wall;
 	for (int i = 0; i < 2; i++) {
 		close(there[i]);
 		close(back[i]);
@@ -425,50 +458,104 @@ static struct whole play_once(uint64_t rounds, uint64_t every)
 	return result;
 }
 
-/* How often a side must change its CPU for 30,000 migrations a second on this machine. */
-static uint64_t calibrate(uint64_t *rounds, double seconds)
+/* How many moves a round make 30,000 a second here. Return: that; @rounds: rounds a second. */
+static double calibrate(double *rounds)
 {
-	uint64_t every = 4;
+	double moves = 0.2;
 
-	for (int i = 0; i < 6; i++) {
-		struct whole w = play_once(20000, every);
-		double next = every * w.migrations_per_s / 30000;
+	for (int i = 0; i < 12; i++) {
+		double now = play_once(4000, moves).rounds_per_s;
 
-		every = next < 1 ? 1 : next + 0.5;
-		*rounds = w.migrations_per_s * every / 2 * seconds;
+		*rounds = i ? (*rounds + now) / 2 : now;
+		moves = MIGRATIONS_PER_S / *rounds;
 	}
-	return every;
+	return moves;
 }
 
-static int bench_whole(int rounds, double seconds)
+/* Our programs, loaded and not attached: an attachment a program, made and ended in a moment. */
+struct attachments {
+	int program[LINKS_MAX], link[LINKS_MAX];
+	int count;
+};
+
+static void keep_programs(struct attachments *a, struct pf_bpf **bpf)
+{
+	struct pf_program_cost rows[LINKS_MAX];
+	int count = pf_bpf_costs(*bpf, rows, LINKS_MAX, NULL);
+
+	for (int i = 0; i < count; i++)
+		if (strcmp(rows[i].name, "pf_settle"))
+			a->program[a->count++] = bpf_prog_get_fd_by_id(rows[i].id);
+	pf_bpf_close(bpf);
+}
+
+static void attach_all(struct attachments *a)
+{
+	for (int i = 0; i < a->count; i++) {
+		a->link[i] = bpf_raw_tracepoint_open(NULL, a->program[i]);
+		if (a->link[i] < 0)
+			die("attach: %s", strerror(errno));
+	}
+}
+
+static void detach_all(struct attachments *a)
+{
+	for (int i = 0; i < a->count; i++)
+		close(a->link[i]);
+}
+
+static struct whole play_with(struct attachments *a, bool attached, uint64_t rounds, double moves)
+{
+	struct whole result;
+
+	if (attached)
+		attach_all(a);
+	play_once(rounds / 8, moves); /* caches and clock speed as in the other half of the pair */
+	result = play_once(rounds, moves);
+	if (attached)
+		detach_all(a);
+	return result;
+}
+
+/*
+ * Pairs of short runs, one with the programs and one without, in random order: what the machine
+ * does besides changes slower than that. The pairs' median is told with the interval in which the
+ * true median is with 95 % certainty, which needs no assumption but that pairs are independent.
+ */
+static int bench_whole(int pairs, double seconds)
 {
 	static double with[ROUNDS_MAX], without[ROUNDS_MAX], percent[ROUNDS_MAX], rate[ROUNDS_MAX];
-	uint64_t length = 0, every = calibrate(&length, seconds);
+	struct attachments attachments = { .count = 0 };
+	struct pf_bpf *bpf = open_programs(NULL, NULL, 0);
+	double rounds, moves;
+	int half = ceil(0.98 * sqrt(pairs));
 
-	for (int i = 0; i < rounds; i++) {
-		struct whole a, b;
-		struct pf_bpf *bpf = NULL;
+	if (pairs < 6 || pairs > ROUNDS_MAX)
+		die("between 6 and %d pairs", ROUNDS_MAX);
+	other_guests(bpf);
+	promise(bpf, "0-4095", 0);
+	keep_programs(&attachments, &bpf);
+	moves = calibrate(&rounds);
+	srand(wall_ns());
+	for (int i = 0; i < pairs; i++) {
+		bool attached = rand() & 1;
+		struct whole a = play_with(&attachments, attached, rounds * seconds, moves);
+		struct whole b = play_with(&attachments, !attached, rounds * seconds, moves);
 
-		/* Which comes first changes, so that a drift of the machine cancels out. */
-		if (i & 1)
-			a = play_once(length, every);
-		bpf = open_programs(NULL, NULL, 0);
-		other_guests(bpf);
-		promise(bpf, "0-4095", 0);
-		b = play_once(length, every);
-		pf_bpf_close(&bpf);
-		if (!(i & 1))
-			a = play_once(length, every);
-		without[i] = a.cpu_ns;
-		with[i] = b.cpu_ns;
-		percent[i] = (b.cpu_ns / a.cpu_ns - 1) * 100;
-		rate[i] = b.migrations_per_s;
+		with[i] = attached ? a.cpu_ns : b.cpu_ns;
+		without[i] = attached ? b.cpu_ns : a.cpu_ns;
+		percent[i] = (with[i] / without[i] - 1) * 100;
+		rate[i] = a.rounds_per_s * moves;
 	}
 	printf("{");
-	print_numbers("without_ns", without, rounds, ",");
-	print_numbers("with_ns", with, rounds, ",");
-	print_numbers("migrations_per_s", rate, rounds, ",");
-	print_numbers("percent", percent, rounds, "}\n");
+	print_numbers("without_ns", without, pairs, ",");
+	print_numbers("with_ns", with, pairs, ",");
+	print_numbers("migrations_per_s", rate, pairs, ",");
+	print_numbers("percent", percent, pairs, ",");
+	qsort(percent, pairs, sizeof(*percent), by_value);
+	printf("\"pairs\":%d,\"least\":%.3f,\"most\":%.3f}\n", pairs,
+	       percent[pairs / 2 - half < 0 ? 0 : pairs / 2 - half],
+	       percent[pairs / 2 + half >= pairs ? pairs - 1 : pairs / 2 + half]);
 	return 0;
 }
 
@@ -671,7 +758,7 @@ int main(int argc, char **argv)
 		return bench_stats();
 	if (!strcmp(what, "drain") && argc == 3)
 		return bench_drain(first);
-	fprintf(stderr, "usage: bench cost|cold ROUNDS MOVES | whole ROUNDS SECONDS | "
+	fprintf(stderr, "usage: bench cost|cold ROUNDS MOVES | whole PAIRS SECONDS | "
 			"storm|ours|all EVENTS THREADS | drain ROUNDS | stats\n");
 	return 2;
 }

@@ -5,8 +5,10 @@
  * CPU 1 is outside.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +30,7 @@ struct seen {
 	struct pf_dedupe dedupe;
 	uint64_t escapes, returns, placed, threads;
 	uint64_t outside_ns; /* sum of the return records */
+	uint64_t first_seq, unordered;
 	struct pf_record last;
 };
 
@@ -37,6 +40,9 @@ static int note(const struct pf_record *record, void *arg)
 {
 	struct seen *s = arg;
 
+	if (!s->first_seq)
+		s->first_seq = record->seq;
+	s->unordered += record->seq <= s->last.seq;
 	pf_dedupe_note(&s->dedupe, record->seq);
 	s->escapes += record->kind == PF_REC_ESCAPE;
 	s->placed += record->kind == PF_REC_PLACED;
@@ -144,6 +150,122 @@ static void every_escape_is_counted_and_told(void **state)
 	assert_int_equal(seen.returns, FLIPS);
 	assert_int_equal(seen.dedupe.newest, 2 * FLIPS);
 	assert_int_equal(seen.dedupe.repeated + seen.dedupe.missing, 0);
+}
+
+static struct pf_bpf *open_with(struct pf_bpf_options options)
+{
+	struct pf_bpf *bpf = NULL;
+	struct pf_err err;
+
+	if (pf_bpf_open(&options, &bpf, &err))
+		fail_msg("%s", err.text);
+	pf_bpf_set_self(bpf, getpid());
+	return bpf;
+}
+
+/* More than the lanes hold while nobody reads, then again what they hold. */
+static void a_full_lane_goes_on_in_the_ring(void **state)
+{
+	struct pf_bpf_options options = options_for(NULL);
+	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = NULL;
+	struct pf_counters sum;
+	uint32_t slot;
+
+	(void)state;
+	options.lane_records = 64;
+	bpf = open_with(options);
+	slot = promise_cpu0(bpf, 0);
+	for (int i = 0; i < 3; i++) {
+		flip(FLIPS / 4);
+		consume(bpf);
+		flip(20);
+		consume(bpf);
+	}
+	sum = counters_of(bpf, slot);
+	assert_int_equal(sum.told, 2 * sum.escapes);
+	assert_int_equal(sum.dropped + sum.suppressed, 0);
+	assert_int_equal(seen.escapes + seen.returns, sum.told);
+	assert_int_equal(seen.dedupe.newest, sum.told);
+	assert_int_equal(seen.dedupe.repeated + seen.dedupe.missing + seen.unordered, 0);
+}
+
+static void what_finds_no_room_is_counted(void **state)
+{
+	struct pf_bpf_options options = options_for(NULL);
+	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = NULL;
+	struct pf_counters sum;
+	uint32_t slot;
+
+	(void)state;
+	options.lane_records = 64;
+	options.ring_bytes = 4 * (uint32_t)sysconf(_SC_PAGESIZE);
+	bpf = open_with(options);
+	slot = promise_cpu0(bpf, 0);
+	flip(FLIPS);
+	consume(bpf);
+	sum = counters_of(bpf, slot);
+	assert_int_equal(sum.escapes, FLIPS);
+	assert_in_range(sum.told, 64, FLIPS / 2);
+	/* Of an escape that found no room no return is due. */
+	assert_in_range(sum.told + sum.dropped, FLIPS, 2 * FLIPS);
+	assert_int_equal(seen.escapes + seen.returns, sum.told);
+	assert_int_equal(seen.dedupe.missing + seen.unordered, 0);
+}
+
+static bool rings(struct pf_bpf *bpf, int timeout_ms)
+{
+	struct pollfd fd = { .fd = pf_bpf_poll_fd(bpf), .events = POLLIN };
+
+	return poll(&fd, 1, timeout_ms) > 0;
+}
+
+static void sleep_well(struct pf_bpf *bpf)
+{
+	unsigned int again = 1;
+
+	for (int i = 0; i < 100 && again; i++) {
+		assert_true(pf_bpf_consume(bpf, &again, NULL) >= 0);
+		usleep(again);
+	}
+	assert_int_equal(again, 0);
+}
+
+static void a_sleeping_reader_is_woken(void **state)
+{
+	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = open_bpf(NULL);
+
+	(void)state;
+	promise_cpu0(bpf, 0);
+	for (int i = 0; i < 10; i++) {
+		sleep_well(bpf);
+		assert_false(rings(bpf, 0));
+		go_to(~i & 1);
+		assert_true(rings(bpf, 10000));
+	}
+	sleep_well(bpf);
+	assert_int_equal(seen.escapes + seen.returns, 10);
+	assert_int_equal(seen.dedupe.missing + seen.unordered, 0);
+}
+
+/* One that comes by the clock is woken for a lane that fills up only. */
+static void a_lane_that_fills_up_wakes(void **state)
+{
+	struct pf_bpf_options options = options_for(NULL);
+	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = NULL;
+	unsigned int again;
+
+	(void)state;
+	options.lane_records = 1024;
+	bpf = open_with(options);
+	promise_cpu0(bpf, 0);
+	flip(100);
+	assert_true(pf_bpf_consume(bpf, &again, NULL) == 200);
+	assert_true(again > 0);
+	assert_false(rings(bpf, 0));
+	flip(100);
+	assert_false(rings(bpf, 0));
+	flip(1000);
+	assert_true(rings(bpf, 10000));
 }
 
 static bool available(const struct pf_bpf *bpf, const char *name)
@@ -410,6 +532,61 @@ static void a_restarted_agent_adopts_the_pins(void **state)
 	assert_int_equal(pf_bpf_uninstall(pins, NULL), 0);
 }
 
+#define KILLED_AT 37
+
+static int die_at(const struct pf_record *record, void *arg)
+{
+	(void)arg;
+	return record->seq == KILLED_AT ? kill(getpid(), SIGKILL) : 0;
+}
+
+static int read_and_die(const char *pins)
+{
+	struct pf_bpf_options options = options_for(pins);
+	struct pf_bpf *bpf = NULL;
+	unsigned int again;
+
+	options.on_record = die_at;
+	options.lane_records = 64;
+	if (pf_bpf_open(&options, &bpf, NULL))
+		return 1;
+	pf_bpf_consume(bpf, &again, NULL);
+	return 2;
+}
+
+/* Killed while it handles a record; that one comes again, and nothing else is missed or repeated. */
+static void a_killed_reader_repeats_one_record_at_most(void **state)
+{
+	struct pf_bpf_options options = options_for(pin_path());
+	struct pf_bpf *bpf;
+	int status;
+	pid_t child;
+
+	(void)state;
+	options.lane_records = 64;
+	bpf = open_with(options);
+	promise_cpu0(bpf, 0);
+	flip(200);
+	pf_bpf_close(&bpf);
+	child = fork();
+	if (!child)
+		_exit(read_and_die(options.pin_path));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	pf_dedupe_start(&seen.dedupe, KILLED_AT);
+	flip(200);
+	bpf = open_with(options);
+	assert_int_equal(pf_bpf_origin(bpf), PF_BPF_ADOPTED);
+	flip(200);
+	sleep_well(bpf);
+	assert_int_equal(seen.first_seq, KILLED_AT);
+	assert_int_equal(seen.dedupe.repeated, 1);
+	assert_int_equal(seen.dedupe.missing + seen.unordered, 0);
+	assert_int_equal(seen.dedupe.newest, 1200);
+	pf_bpf_close(&bpf);
+	assert_int_equal(pf_bpf_uninstall(options.pin_path, NULL), 0);
+}
+
 /* Another build with the same ABI: its numbers and its waiting records are carried over. */
 static void another_build_is_replaced_without_loss(void **state)
 {
@@ -486,6 +663,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		KERNEL_TEST(every_escape_is_counted_and_told),
+		KERNEL_TEST(a_full_lane_goes_on_in_the_ring),
+		KERNEL_TEST(what_finds_no_room_is_counted),
+		KERNEL_TEST(a_sleeping_reader_is_woken),
+		KERNEL_TEST(a_lane_that_fills_up_wakes),
 		KERNEL_TEST(a_record_names_thread_role_and_cpus),
 		KERNEL_TEST(time_outside_is_exact),
 		KERNEL_TEST(an_open_stay_is_read_by_settling),
@@ -494,6 +675,7 @@ int main(void)
 		KERNEL_TEST(what_the_bucket_holds_back_is_counted),
 		KERNEL_TEST(strangers_are_not_counted),
 		KERNEL_TEST(a_restarted_agent_adopts_the_pins),
+		KERNEL_TEST(a_killed_reader_repeats_one_record_at_most),
 		KERNEL_TEST(another_build_is_replaced_without_loss),
 		KERNEL_TEST(another_version_or_damage_is_renewed),
 		KERNEL_TEST(capabilities_say_what_is_missing),

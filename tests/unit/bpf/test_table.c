@@ -35,7 +35,7 @@ static int free_policy(void **state)
 /* What the programs do with a group, step by step as in bpf/programs.h. */
 static int lookup_as_programs(const struct pf_policy *policy, uint64_t cgid)
 {
-	uint32_t at = pf_bucket_hash(cgid);
+	uint32_t at = pf_bucket_place(cgid);
 
 	for (uint32_t probe = 0; probe < PF_PROBES; probe++) {
 		const struct pf_bucket *b = &policy->bucket[(at + probe) & (PF_BUCKETS - 1)];
@@ -62,11 +62,11 @@ static uint32_t add_slot(struct pf_policy *policy, uint32_t guest)
 /* @n keys with one hash, so that they compete for the same buckets. */
 static void colliding_keys(uint64_t *keys, size_t n)
 {
-	uint32_t hash = pf_bucket_hash(12345);
+	uint32_t hash = pf_bucket_place(12345);
 	uint64_t key = 1;
 
 	for (size_t found = 0; found < n; key++)
-		if (pf_bucket_hash(key) == hash)
+		if (pf_bucket_place(key) == hash)
 			keys[found++] = key;
 }
 
@@ -142,6 +142,37 @@ static void tombstones_do_not_pile_up(void **state)
 	assert_int_equal(pf_group_count(policy), 0);
 }
 
+static void expect_home(const struct pf_bucket *b, uint64_t first, uint64_t last)
+{
+	assert_int_equal(b->home[0], first);
+	assert_int_equal(b->home[PF_BUCKET_WORDS - 1], last);
+}
+
+/* What the programs look at first is a copy; it follows the slot wherever that leads. */
+static void buckets_know_what_is_home(void **state)
+{
+	struct pf_policy *policy = *state;
+	struct pf_slot_promise promise = { .guest = 1, .role = PF_REC_ROLE_VCPU };
+	struct pf_bucket *own = &policy->bucket[pf_bucket_place(10)];
+	struct pf_bucket *claimed = &policy->bucket[pf_bucket_place(999)];
+	uint32_t all = add_slot(policy, 1), slot = UINT32_MAX;
+
+	pf_set_add(&promise.cpus, 3);
+	pf_set_add(&promise.cpus, 64 * PF_BUCKET_WORDS - 1);
+	pf_set_add_range(&promise.nodes, 0, PF_NODES - 1);
+	assert_int_equal(pf_slot_alloc(policy, &promise, &slot, NULL), 0);
+	assert_int_equal(pf_group_set(policy, 10, slot, NULL), 0);
+	expect_home(own, 1 << 3, 1ULL << 63);
+	assert_int_equal(pf_group_set(policy, 10, all, NULL), 0);
+	expect_home(own, UINT64_MAX, UINT64_MAX);
+	assert_int_equal(pf_group_set(policy, 10, slot, NULL), 0);
+	claimed->slot_plus_1 = slot + 1; /* by a program that hasn't put its key there yet */
+	pf_set_add(&promise.cpus, 5);
+	assert_int_equal(pf_slot_update(policy, slot, &promise, NULL), 0);
+	expect_home(own, 1 << 3 | 1 << 5, 1ULL << 63);
+	expect_home(claimed, 1 << 3 | 1 << 5, 1ULL << 63);
+}
+
 static void a_freed_slot_takes_its_groups_along(void **state)
 {
 	struct pf_policy *policy = *state;
@@ -150,7 +181,7 @@ static void a_freed_slot_takes_its_groups_along(void **state)
 
 	assert_int_equal(pf_group_set(policy, 10, a, NULL), 0);
 	assert_int_equal(pf_group_set(policy, 11, b, NULL), 0);
-	policy->bucket[pf_bucket_hash(10)].inherited = 1;
+	policy->bucket[pf_bucket_place(10)].inherited = 1;
 	pf_slot_free(policy, a);
 	assert_int_equal(lookup_as_programs(policy, 10), -1);
 	assert_int_equal(lookup_as_programs(policy, 11), b);
@@ -209,6 +240,7 @@ int main(void)
 		TABLE_TEST(removal_hides_no_colliding_key),
 		TABLE_TEST(a_full_probe_range_is_an_error),
 		TABLE_TEST(tombstones_do_not_pile_up),
+		TABLE_TEST(buckets_know_what_is_home),
 		TABLE_TEST(a_freed_slot_takes_its_groups_along),
 		TABLE_TEST(all_slots_in_use_is_an_error),
 		TABLE_TEST(home_is_promised_cpus_on_promised_nodes),
