@@ -553,7 +553,7 @@ static int bench_whole(int pairs, double seconds)
 	print_numbers("migrations_per_s", rate, pairs, ",");
 	print_numbers("percent", percent, pairs, ",");
 	qsort(percent, pairs, sizeof(*percent), by_value);
-	printf("\"pairs\":%d,\"least\":%.3f,\"most\":%.3f}\n", pairs,
+	printf("\"pairs\":%d,\"moves_a_round\":%.4f,\"least\":%.3f,\"most\":%.3f}\n", pairs, moves,
 	       percent[pairs / 2 - half < 0 ? 0 : pairs / 2 - half],
 	       percent[pairs / 2 + half >= pairs ? pairs - 1 : pairs / 2 + half]);
 	return 0;
