@@ -12,8 +12,6 @@ setup()
 {
 	modprobe vhost_vsock
 	truncate -s 1M /tmp/disk.img
-	cc -I. -o /tmp/table tests/lab/table.c
-	: > "$DEAD"
 	guest nu --vcpus 2 --max-vcpus 4 --iothreads 1 --memory 64 --cputune "
 		<shares>500</shares><period>100000</period><quota>90000</quota>
 		<global_period>200000</global_period><global_quota>900000</global_quota>
@@ -173,7 +171,6 @@ test_knobs_of_the_scope_are_put_right_through_systemd_and_told_with_their_writer
 	is "" echo "$(ours nu | grep -E '\.scope/cpu\.')"
 }
 
-# The kernel moves all memory before the write returns, in the repair as well: one act, however long.
 test_what_systemd_was_told_for_the_scope_is_not_fought_but_held()
 {
 	local unit
