@@ -257,7 +257,8 @@ static void a_process_is_read_or_not_at_all(void **state)
 		failed = disarm();
 		assert_true(failed ? r == -ENOMEM : r == 0);
 	}
-	assert_true(nth > 20);
+	/* the stat of each of the eight threads, their array as it grows, and the cgroup */
+	assert_true(nth > 8 + 4 + 1);
 }
 
 static void *failing_malloc(size_t size)
