@@ -47,6 +47,15 @@ pf_inline void remember(struct pf_thread *t, u16 cause, bool by_current)
 		actor_is_current(&t->actor);
 }
 
+pf_inline void count_suppressed(u32 slot_plus_1)
+{
+	u32 row = slot_plus_1 - 1;
+	struct pf_counters *c = bpf_map_lookup_elem(&counters, &row);
+
+	if (c)
+		__sync_fetch_and_add(&c->suppressed, 1);
+}
+
 pf_inline struct pf_record *told_by_current(u16 kind, u16 cause, u64 cgid, u32 slot_plus_1)
 {
 	struct pf_record *r;
@@ -117,6 +126,14 @@ int BPF_PROG(pf_mask, struct task_struct *p)
 	if (act->cause != PF_CAUSE_AFFINITY || act->masks > 1 || is_self())
 		return 0;
 	slot_plus_1 = slot_of_thread(t);
+	if (!slot_plus_1 || !policy.head.live)
+		return 0;
+	/* Held back but for one until user space has looked: the last mask of a storm is seen. */
+	if (!take_act_token(slot_at(slot_plus_1)->guest) &&
+	    !first_since_look(slot_at(slot_plus_1)->guest)) {
+		count_suppressed(slot_plus_1);
+		return 0;
+	}
 	r = told_by_current(PF_REC_MASK, PF_CAUSE_AFFINITY, group_of(p), slot_plus_1);
 	if (!r)
 		return 0;

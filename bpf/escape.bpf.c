@@ -380,15 +380,13 @@ static __noinline u32 inherited_slot(void)
 static __noinline int tell_newcomer(struct task_struct *p, u32 slot_plus_1, u64 cgid)
 {
 	struct pf_slot *slot = slot_at(slot_plus_1);
-	u64 *newcomer = &policy.tat[pf_bound(slot->guest, PF_GUESTS)].newcomer;
 	struct pf_record *r;
 
-	if (!policy.head.live || slot->flags & PF_SLOT_SILENT || *newcomer ||
-	    __sync_lock_test_and_set(newcomer, 1))
+	if (!policy.head.live || slot->flags & PF_SLOT_SILENT || !first_since_look(slot->guest))
 		return 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
-		*newcomer = 0;
+		policy.tat[pf_bound(slot->guest, PF_GUESTS)].unlooked = 0;
 		count_record(slot_plus_1, false);
 		return 0;
 	}

@@ -108,11 +108,12 @@ struct pf_slot {
 };
 _Static_assert(sizeof(struct pf_slot) == 16 + 64 * 24 + 128, "pf_slot is ABI");
 
-/* Of a guest, on a cache line of its own: its token bucket as the time at which it will be empty. */
+/* Of a guest, on a cache line of its own: token buckets as times at which they will be empty. */
 struct pf_tat {
-	__u64 empty_at;
-	__u64 newcomer; /* 1: a PF_REC_THREAD was told, and user space has not looked since */
-	__u64 reserved[6];
+	__u64 empty_at;	     /* escapes, returns, pages */
+	__u64 acts_empty_at; /* affinity calls */
+	__u64 unlooked;	     /* 1: told out of turn to look, and user space has not looked since */
+	__u64 reserved[5];
 };
 
 /*

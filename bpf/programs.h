@@ -238,12 +238,11 @@ pf_inline void thread_belongs(struct pf_thread *t, u32 slot_plus_1, u64 cgid)
 }
 
 /*
- * Takes one token of a guest. The state is the time at which the bucket will be empty again, so a
+ * Takes one token of a bucket. The state is the time at which the bucket will be empty again, so a
  * storm only reads it and its cache line stays shared.
  */
-pf_inline bool take_token(u32 guest)
+pf_inline bool take_token_of(u64 *empty_at)
 {
-	u64 *empty_at = &policy.tat[pf_bound(guest, PF_GUESTS)].empty_at;
 	u64 now = bpf_jiffies64() << PF_TICK_SHIFT;
 
 #pragma unroll
@@ -258,6 +257,26 @@ pf_inline bool take_token(u32 guest)
 			return true;
 	}
 	return false;
+}
+
+/* For escapes and page moves. */
+pf_inline bool take_token(u32 guest)
+{
+	return take_token_of(&policy.tat[pf_bound(guest, PF_GUESTS)].empty_at);
+}
+
+/* Whether a record is the first that is told out of turn since user space looked at the guest. */
+pf_inline bool first_since_look(u32 guest)
+{
+	u64 *unlooked = &policy.tat[pf_bound(guest, PF_GUESTS)].unlooked;
+
+	return !*(volatile u64 *)unlooked && !__sync_lock_test_and_set(unlooked, 1);
+}
+
+/* For acts that a thread can do to itself for ever; a storm of escapes leaves these tokens alone. */
+pf_inline bool take_act_token(u32 guest)
+{
+	return take_token_of(&policy.tat[pf_bound(guest, PF_GUESTS)].acts_empty_at);
 }
 
 /*

@@ -80,7 +80,7 @@ int pf_bpf_unwatch(struct pf_bpf *bpf, uint64_t cgid, struct pf_err *err)
 void pf_bpf_looking(struct pf_bpf *bpf, uint32_t guest)
 {
 	if (guest < PF_GUESTS)
-		__atomic_store_n(&bpf->now.policy->tat[guest].newcomer, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&bpf->now.policy->tat[guest].unlooked, 0, __ATOMIC_SEQ_CST);
 }
 
 void pf_bpf_set_self(struct pf_bpf *bpf, uint32_t tgid)

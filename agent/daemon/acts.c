@@ -515,12 +515,20 @@ static bool is_as_desired(const struct pf_act *act, const struct pf_guest_status
 	return true;
 }
 
+static bool is_off(const struct pf_guest_status *status)
+{
+	return status->state == PF_STATE_DRIFTING || status->state == PF_STATE_IMPOSSIBLE ||
+	       status->reason;
+}
+
 static void tell_observed(struct pf_act *act, const struct pf_guest_status *status, pf_tell_fn tell,
 			  void *ctx)
 {
 	/* libvirt's are told as what they are for: a promise that has changed. */
 	if (act->kind == PF_ACT_CPU || act->failure_told || act->by_libvirt || act->begun ||
-	    act->above || (act->by_manager && act->kind == PF_ACT_KNOB && is_as_desired(act, status)))
+	    (act->above && !is_off(status)) ||
+	    (act->by_manager && !act->above && act->kind == PF_ACT_KNOB &&
+	     is_as_desired(act, status)))
 		return;
 	act->event.action = PF_EVENT_OBSERVED;
 	tell(&act->event, ctx);

@@ -30,7 +30,7 @@ struct pf_act {
 	bool by_libvirt;
 	bool by_manager; /* the service manager, process 1 */
 	bool begun;	 /* a write that has taken effect and not returned yet, or was refused */
-	bool above;	 /* to a group above the guest's own: told with what it broke, or not at all */
+	bool above;	 /* to a group above the guest's own: told when this guest is off, or repaired */
 	char *group;	 /* of a knob */
 	char *knob;
 	/* pf_acts' own */
@@ -117,7 +117,8 @@ bool pf_acts_is_ours(const struct pf_acts *acts, const struct pf_act *act, const
 
 /**
  * pf_acts_expire - tells and forgets the acts whose time is over, but for libvirt's own and for
- * what the service manager wrote without an effect
+ * what the service manager wrote without an effect; of what was done to a group above those that
+ * may have left this guest off
  * @status: the guest as the last pass saw it
  * @repairing: a repair is still to come: wait longer
  *

@@ -14,11 +14,22 @@
 #include "agent/model/config.h"
 #include "agent/model/guest.h"
 #include "agent/model/host.h"
+#include "agent/observe/records.h"
 #include "agent/serve/api.h"
 #include "agent/source/libvirt.h"
 #include "cgroup/cgroup.h"
 
 struct pf_watch;
+
+/* The doer of the newest record, as /proc and the cgroup tree know it. */
+struct pf_doer {
+	pid_t tgid;
+	uint64_t cgid;
+	char comm[16];
+	char *cgroup; /* NULL: both are gone */
+	bool is_libvirt;
+	uint64_t until_usec; /* then it is asked anew */
+};
 
 /* What daemon/watching.c keeps. */
 struct pf_watching {
@@ -32,6 +43,10 @@ struct pf_watching {
 	bool counting; /* losses of some guest are to be counted */
 	uint64_t counted_usec;
 	uint64_t missing_told;
+	struct pf_doer doer;
+	struct pf_clocks clocks;  /* of the records that are being read */
+	uint64_t woken_usec;	  /* by the ring */
+	unsigned int quick_wakes; /* in a row */
 };
 
 struct pf_guard;

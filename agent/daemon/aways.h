@@ -2,8 +2,9 @@
 /*
  * One escape, one record: a stay outside that ends within a second is told once, with its length;
  * a longer one when it is a second old and again, as "returned", when it is over. What the
- * scheduler does with a thread that may float is summed up for ten seconds. Pure: time is an
- * argument.
+ * scheduler does with a thread that may float is summed up for ten seconds, and so are the stays of a
+ * thread that the same doer sends out again within a second of its return: a storm of flips is a few
+ * events, not one each. Pure: time is an argument.
  */
 #pragma once
 
@@ -19,7 +20,9 @@ struct pf_away {
 	bool summed;  /* only far from its memory, by the scheduler's choice */
 	bool open;    /* the thread is outside now */
 	bool told;    /* of an open stay: that it began */
+	bool again;   /* what came back and was told; from here on further stays are summed up */
 	uint64_t stays;
+	uint64_t back_usec; /* the newest return */
 	uint64_t due_usec; /* 0: only its end is waited for */
 };
 

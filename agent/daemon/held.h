@@ -50,6 +50,8 @@ struct pf_held {
 	bool woken;	       /* something was seen that asks for a pass */
 	uint64_t looked_usec;  /* the newest pass */
 	uint64_t newcomer_usec; /* the newest look for the sake of new threads */
+	unsigned int look_records; /* that asked for another one since then */
+	uint64_t look_debt_usec; /* time that passes in a storm took beyond their share of it */
 	uint64_t due_usec;     /* the next one, 0 for no time in particular */
 	uint64_t words;	       /* pf_guest.words of the newest look */
 	sd_event_source *exit; /* readable when the process has ended */

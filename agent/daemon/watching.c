@@ -22,6 +22,20 @@
 #define LOOK_EVERY_USEC UINT64_C(20000)
 #define NEWCOMER_USEC UINT64_C(100000)
 #define NEWCOMERS_EVERY_USEC UINT64_C(1000000)
+/* Passes for which so many records ask at once may take a tenth of the time, and a second at once. */
+#define LOOK_STORM 16
+#define LOOK_SHARE 10
+#define LOOK_BURST_USEC UINT64_C(1000000)
+/*
+ * So many records, each within that time of the one before: from then on they are read by the clock,
+ * until only a few come at a time.
+ */
+#define QUICK_WAKES 16
+#define QUICK_USEC UINT64_C(5000)
+#define QUICK_PAUSE_USEC 10000
+#define FEW_RECORDS 3
+/* What is known of a doer is asked anew after this time: programs and groups change. */
+#define DOER_USEC UINT64_C(1000000)
 
 /* ---- telling ----------------------------------------------------------------------------- */
 
@@ -96,14 +110,43 @@ static bool is_libvirt(pid_t tgid)
 	return strcmp(name, "libvirtd") == 0 || strcmp(name, "virtqemud") == 0;
 }
 
-static void keep_act(struct pf_held *held, const struct pf_record *record, const char *group,
-		     bool above, struct pf_event *event)
+/* Who did it, beyond what the record says. In a storm it is the same one again and again. */
+static const struct pf_doer *doer_of(struct pf_agent *agent, const struct pf_record *record)
+{
+	struct pf_doer *doer = &agent->watching.doer;
+	const struct pf_actor *actor = &record->actor;
+	uint64_t now = pf_now_usec();
+
+	if (now < doer->until_usec && doer->tgid == (pid_t)actor->tgid &&
+	    doer->cgid == actor->cgid && memcmp(doer->comm, actor->comm, sizeof(doer->comm)) == 0)
+		return doer;
+	free(doer->cgroup);
+	doer->tgid = (pid_t)actor->tgid;
+	doer->cgid = actor->cgid;
+	memcpy(doer->comm, actor->comm, sizeof(doer->comm));
+	doer->cgroup = pf_record_group_path(actor->cgid, doer->tgid);
+	doer->is_libvirt = is_libvirt(doer->tgid);
+	doer->until_usec = now + DOER_USEC;
+	return doer;
+}
+
+static void name_doer(struct pf_agent *agent, const struct pf_record *record,
+		      struct pf_event *event)
+{
+	const struct pf_doer *doer = event->has_actor ? doer_of(agent, record) : NULL;
+
+	if (doer && doer->cgroup)
+		event->actor.cgroup = strdup(doer->cgroup);
+}
+
+static void keep_act(struct pf_agent *agent, struct pf_held *held, const struct pf_record *record,
+		     const char *group, bool above, struct pf_event *event)
 {
 	const struct pf_knob_record *knob = (const struct pf_knob_record *)record;
 	struct pf_act act = {
 		.event = *event,
 		.whole = record->flags & PF_RF_THREADGROUP,
-		.by_libvirt = event->has_actor && is_libvirt(event->actor.pid),
+		.by_libvirt = event->has_actor && doer_of(agent, record)->is_libvirt,
 		.by_manager = event->has_actor && event->actor.pid == 1,
 		.begun = record->flags & PF_RF_BEGUN,
 		.above = above,
@@ -146,10 +189,8 @@ static void take_cpu(struct pf_agent *agent, const struct pf_record *record,
 
 		if (pf_record_event(record, NULL, clocks, &event) < 0)
 			return;
-		if (event.has_actor)
-			event.actor.cgroup =
-				pf_record_group_path(record->actor.cgid, event.actor.pid);
-		keep_act(&agent->held[i], record, NULL, false, &event);
+		name_doer(agent, record, &event);
+		keep_act(agent, &agent->held[i], record, NULL, false, &event);
 		agent->held[i].woken = true;
 	}
 	pf_cpus_changing(agent);
@@ -180,10 +221,8 @@ static void take_above(struct pf_agent *agent, const struct pf_record *record,
 		held->woken = true;
 		if (!is_above(held, group) || pf_record_event(record, group, clocks, &event) < 0)
 			continue;
-		if (event.has_actor)
-			event.actor.cgroup =
-				pf_record_group_path(record->actor.cgid, event.actor.pid);
-		keep_act(held, record, group, true, &event);
+		name_doer(agent, record, &event);
+		keep_act(agent, held, record, group, true, &event);
 		pf_event_clear(&event);
 	}
 }
@@ -194,16 +233,46 @@ static bool is_float(const struct pf_record *record)
 	       (record->cause == PF_CAUSE_SCHEDULER || record->cause == PF_CAUSE_UNKNOWN);
 }
 
+/* A thread's mask or place asks for a pass only where it would be put right. */
+static bool asks_for_pass(const struct pf_held *held, const struct pf_record *record)
+{
+	bool enforced = held->status.name && held->status.mode != PF_MODE_OBSERVE &&
+			!held->released;
+
+	switch ((enum pf_rec_kind)record->kind) {
+	case PF_REC_ESCAPE:
+	case PF_REC_PLACED:
+		/* Where the scheduler puts a thread that may float is no reason either. */
+		return enforced && !is_float(record);
+	case PF_REC_MASK:
+		return enforced;
+	case PF_REC_MOVED:
+	case PF_REC_KNOB:
+	case PF_REC_GROUP:
+		return true;
+	case PF_REC_RETURN:
+	case PF_REC_THREAD:
+	case PF_REC_REFUSED:
+	case PF_REC_PAGES:
+	case PF_REC_NUMA:
+	case PF_REC_CPU:
+		break;
+	}
+	return false;
+}
+
 static void take_event(struct pf_agent *agent, struct pf_held *held,
 		       const struct pf_record *record, const char *group, struct pf_event *event)
 {
 	struct teller teller = {agent, held};
 
+	if (asks_for_pass(held, record)) {
+		held->woken = true;
+		held->look_records++;
+	}
 	switch ((enum pf_rec_kind)record->kind) {
 	case PF_REC_ESCAPE:
 	case PF_REC_PLACED:
-		/* Where the scheduler puts a thread that may float is no reason for a pass. */
-		held->woken |= !is_float(record);
 		pf_aways_add(&held->aways, event, false, is_float(record), pf_now_usec(), tell,
 			     &teller);
 		break;
@@ -213,11 +282,7 @@ static void take_event(struct pf_agent *agent, struct pf_held *held,
 	case PF_REC_MASK:
 	case PF_REC_MOVED:
 	case PF_REC_KNOB:
-		held->woken = true;
-		keep_act(held, record, group, false, event);
-		break;
-	case PF_REC_GROUP:
-		held->woken = true;
+		keep_act(agent, held, record, group, false, event);
 		break;
 	case PF_REC_REFUSED: /* nothing has changed: no pass, and nothing to wait for */
 		pf_watching_tell(agent, held, event);
@@ -233,6 +298,7 @@ static void take_event(struct pf_agent *agent, struct pf_held *held,
 		break;
 	case PF_REC_THREAD: /* taken before */
 	case PF_REC_NUMA: /* where it leaves the promise, that is told as an escape */
+	case PF_REC_GROUP:
 	case PF_REC_CPU:
 		break;
 	}
@@ -256,13 +322,12 @@ static void on_record(const struct pf_record *record, const char *uuid, const ch
 	pf_auto_free char *found = NULL;
 	struct pf_agent *agent = ctx;
 	struct pf_held *held = find_held(agent, uuid);
-	struct pf_clocks clocks;
+	const struct pf_clocks *clocks = &agent->watching.clocks;
 
-	pf_clocks_read(&clocks);
 	if (record->kind == PF_REC_CPU)
-		take_cpu(agent, record, &clocks);
+		take_cpu(agent, record, clocks);
 	if (!uuid && record->kind == PF_REC_KNOB && record->slot == PF_NOWHERE)
-		take_above(agent, record, &clocks);
+		take_above(agent, record, clocks);
 	if (!held)
 		return;
 	held->counting = agent->watching.counting = true;
@@ -274,10 +339,9 @@ static void on_record(const struct pf_record *record, const char *uuid, const ch
 		group = found = pf_record_group_path(record->cgid, (pid_t)record->tid);
 	if (record->kind == PF_REC_REFUSED && record->value)
 		group = found = pf_record_group_path(record->value, 0);
-	if (pf_record_event(record, group, &clocks, &event) < 0)
+	if (pf_record_event(record, group, clocks, &event) < 0)
 		return;
-	if (event.has_actor)
-		event.actor.cgroup = pf_record_group_path(record->actor.cgid, event.actor.pid);
+	name_doer(agent, record, &event);
 	take_event(agent, held, record, group, &event);
 }
 
@@ -373,6 +437,16 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* When the guest may be looked at, so that a storm of acts costs no more than its share. */
+static uint64_t may_look_at(const struct pf_held *held)
+{
+	uint64_t wait = LOOK_EVERY_USEC;
+
+	if (held->look_debt_usec > LOOK_SHARE * LOOK_BURST_USEC)
+		wait += held->look_debt_usec - LOOK_SHARE * LOOK_BURST_USEC;
+	return held->looked_usec + wait;
+}
+
 static bool repairing(const struct pf_held *held)
 {
 	return held->plan.count && !held->released && held->status.mode != PF_MODE_OBSERVE;
@@ -390,24 +464,50 @@ static uint64_t expire_guest(struct pf_agent *agent, struct pf_held *held)
 		       pf_aways_expire(&held->aways, now, tell, &teller));
 }
 
+static size_t add_pending(const struct pf_held *held, uint64_t *seqs)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < held->acts.count; i++)
+		seqs[count++] = held->acts.items[i].event.record_seq;
+	for (size_t i = 0; i < held->aways.count; i++)
+		if (!held->aways.items[i].told && !held->aways.items[i].again)
+			seqs[count++] = held->aways.items[i].event.record_seq;
+	return count;
+}
+
+/* What a successor has to tell, should this agent be killed now. */
+static void note_pending(struct pf_agent *agent)
+{
+	pf_auto_free uint64_t *seqs = NULL;
+	size_t most = 0, count = 0;
+
+	if (!agent->watching.watch || !pf_watch_remembers(agent->watching.watch))
+		return;
+	for (size_t i = 0; i < agent->held_count; i++)
+		most += agent->held[i].acts.count + agent->held[i].aways.count;
+	seqs = most ? malloc(most * sizeof(*seqs)) : NULL;
+	for (size_t i = 0; seqs && i < agent->held_count; i++)
+		count += add_pending(&agent->held[i], seqs + count);
+	if (seqs || !most)
+		pf_watch_pending(agent->watching.watch, seqs, count);
+}
+
 static void expire_all(struct pf_agent *agent)
 {
 	uint64_t next = count_losses(agent);
 
 	for (size_t i = 0; i < agent->held_count; i++)
 		next = earlier(next, expire_guest(agent, &agent->held[i]));
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (agent->held[i].woken)
+			next = earlier(next, may_look_at(&agent->held[i]));
+	note_pending(agent);
 	if (!agent->watching.expiry)
 		return;
 	if (next)
 		sd_event_source_set_time(agent->watching.expiry, next);
 	sd_event_source_set_enabled(agent->watching.expiry, next ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-}
-
-static int on_expiry(sd_event_source *source, uint64_t usec, void *ctx)
-{
-	(void)source, (void)usec;
-	expire_all(ctx);
-	return 0;
 }
 
 /* ---- the ring ---------------------------------------------------------------------------- */
@@ -421,17 +521,53 @@ static void wait_again(struct pf_watching *watching, unsigned int again_usec)
 	sd_event_source_set_enabled(watching->again, again_usec ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-void pf_watching_catch_up(struct pf_agent *agent)
+/* Return: how many records there were. */
+static int take_in(struct pf_agent *agent)
 {
 	struct pf_watching *watching = &agent->watching;
 	unsigned int again_usec = 0;
 	struct pf_err err;
+	int count;
 
 	if (!watching->reading)
-		return;
-	if (pf_watch_consume(watching->watch, &again_usec, &err) < 0)
+		return 0;
+	pf_clocks_read(&watching->clocks);
+	count = pf_watch_consume(watching->watch, &again_usec, &err);
+	if (count < 0)
 		pf_log(LOG_ERR, "the eBPF programs' records can't be read: %s", err.text);
+	if (!again_usec && watching->quick_wakes >= QUICK_WAKES)
+		again_usec = QUICK_PAUSE_USEC;
 	wait_again(watching, again_usec);
+	return count;
+}
+
+void pf_watching_catch_up(struct pf_agent *agent)
+{
+	take_in(agent);
+}
+
+/* Whether records come so fast that being woken for each costs more than what it says. */
+static void note_wake(struct pf_watching *watching)
+{
+	uint64_t now = pf_now_usec();
+
+	if (now - watching->woken_usec > QUICK_USEC)
+		watching->quick_wakes = 0;
+	else
+		watching->quick_wakes++;
+	watching->woken_usec = now;
+}
+
+static void look_and_count(struct pf_agent *agent, struct pf_held *held, uint64_t now)
+{
+	uint64_t since = now - held->looked_usec;
+	bool storm = held->look_records > LOOK_STORM;
+
+	held->look_debt_usec -= since < held->look_debt_usec ? since : held->look_debt_usec;
+	held->look_records = 0;
+	pf_reconcile_guest(agent, held);
+	if (storm)
+		held->look_debt_usec += LOOK_SHARE * (pf_now_usec() - now);
 }
 
 static void pass_over_woken(struct pf_agent *agent)
@@ -440,19 +576,25 @@ static void pass_over_woken(struct pf_agent *agent)
 		struct pf_held *held = &agent->held[i];
 		uint64_t now = pf_now_usec();
 
-		if (!held->woken)
-			continue;
-		if (now < held->looked_usec + LOOK_EVERY_USEC)
-			pf_reconcile_at(agent, held, held->looked_usec + LOOK_EVERY_USEC);
-		else
-			pf_reconcile_guest(agent, held);
+		if (held->woken && now >= may_look_at(held))
+			look_and_count(agent, held, now);
 	}
 	expire_all(agent);
 }
 
+static int on_expiry(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	(void)source, (void)usec;
+	pass_over_woken(ctx);
+	return 0;
+}
+
 static int on_ring(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
+	struct pf_agent *agent = ctx;
+
 	(void)source, (void)fd, (void)events;
+	note_wake(&agent->watching);
 	pf_watching_catch_up(ctx);
 	pass_over_woken(ctx);
 	return 0;
@@ -460,9 +602,12 @@ static int on_ring(sd_event_source *source, int fd, uint32_t events, void *ctx)
 
 static int on_again(sd_event_source *source, uint64_t usec, void *ctx)
 {
+	struct pf_agent *agent = ctx;
+
 	(void)source, (void)usec;
-	pf_watching_catch_up(ctx);
-	pass_over_woken(ctx);
+	if (take_in(agent) < FEW_RECORDS)
+		agent->watching.quick_wakes = 0;
+	pass_over_woken(agent);
 	return 0;
 }
 
@@ -519,6 +664,8 @@ void pf_watching_looked(struct pf_agent *agent)
 	agent->watching.reading = true;
 	pf_watch_sweep(agent->watching.watch);
 	pf_guarding_follow(agent);
+	pf_clocks_read(&agent->watching.clocks);
+	pf_watch_replay(agent->watching.watch);
 	pf_watching_catch_up(agent);
 }
 
@@ -530,12 +677,7 @@ void pf_watching_passed(struct pf_agent *agent)
 	if (watching->watch && pf_watch_settle(watching->watch, &err) < 0)
 		pf_log(LOG_WARNING, "threads outside are not timed: %s", err.text);
 	pf_guarding_follow(agent);
-	expire_all(agent);
-	/* Records that came in meanwhile are about others, too. */
-	for (size_t i = 0; i < agent->held_count; i++)
-		if (agent->held[i].woken)
-			pf_reconcile_at(agent, &agent->held[i],
-					agent->held[i].looked_usec + LOOK_EVERY_USEC);
+	expire_all(agent); /* records that came in meanwhile are about others, too */
 }
 
 void pf_watching_repaired(struct pf_agent *agent, struct pf_held *held,
@@ -598,7 +740,7 @@ void pf_watching_ended(struct pf_agent *agent, struct pf_held *held)
 
 static int open_watch(struct pf_agent *agent, struct pf_err *err)
 {
-	pf_auto_free char *seen = NULL;
+	pf_auto_free char *seen = NULL, *spool = NULL;
 	struct pf_watch_options options = {
 		.pin_path = agent->config.pin_path,
 		.on_record = on_record,
@@ -606,8 +748,13 @@ static int open_watch(struct pf_agent *agent, struct pf_err *err)
 	};
 
 	if (asprintf(&seen, "%s/records-seen", agent->config.state_dir) < 0)
+		seen = NULL;
+	if (asprintf(&spool, "%s/records-pending", agent->config.state_dir) < 0)
+		spool = NULL;
+	if (!seen || !spool)
 		return pf_fail(err, ENOMEM, "start to watch");
 	options.seen_path = seen;
+	options.spool_path = spool;
 	return pf_watch_open(&options, &agent->host, &agent->watching.watch, err);
 }
 
@@ -675,11 +822,13 @@ void pf_watching_stop(struct pf_agent *agent)
 			pf_aways_end(&agent->held[i].aways,
 				     agent->held[i].aways.items[0].event.tid, tell, &teller);
 	}
+	note_pending(agent);
 	sd_event_source_unref(watching->ring);
 	sd_event_source_unref(watching->again);
 	sd_event_source_unref(watching->expiry);
 	pf_guarding_stop(agent);
 	pf_watch_close(&watching->watch);
 	free(watching->refusal);
+	free(watching->doer.cgroup);
 	*watching = (struct pf_watching){};
 }

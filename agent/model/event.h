@@ -85,6 +85,7 @@ struct pf_event {
 	uint64_t outside_ns; /* how long the thread ran outside */
 	uint64_t suppressed; /* events of the same thread held back before this one */
 	char *detail;	     /* one line; NULL when there is nothing to add */
+	uint64_t record_seq; /* the eBPF record that it is made of, 0: of none; not stored */
 };
 
 /* "escape", "cgroup-move", "repaired": the words of `pinfold audit` and its JSON. */

@@ -222,6 +222,7 @@ int pf_record_event(const struct pf_record *record, const char *group,
 
 	pf_event_init(out, kind_of(record), cause_of(record),
 		      record->kind == PF_REC_REFUSED ? PF_EVENT_REFUSED : PF_EVENT_OBSERVED);
+	out->record_seq = record->seq;
 	out->boot_ns = record->boot_ns;
 	out->wall_ns = record->boot_ns + (uint64_t)clocks->wall_ahead_ns;
 	fill_thread(record, out);

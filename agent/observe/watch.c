@@ -11,6 +11,7 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/observe/counts.h"
+#include "agent/observe/spool.h"
 #include "bpf/dedupe.h"
 
 /* A group of a guest. */
@@ -39,6 +40,7 @@ struct pf_watch {
 	void *arg;
 	struct pf_dedupe dedupe;
 	uint64_t *seen; /* in a shared mapping: what a killed agent had handled */
+	struct pf_spool *spool; /* and what it had not told yet */
 	struct watched *guests;
 	size_t guest_count;
 	struct pf_set all; /* every CPU or node that a set can hold */
@@ -55,7 +57,7 @@ static struct watched *find_guest(struct pf_watch *watch, const char *uuid)
 	return NULL;
 }
 
-static const struct spot *find_spot(const struct watched *guest, uint64_t cgid)
+static struct spot *find_spot(const struct watched *guest, uint64_t cgid)
 {
 	for (size_t i = 0; i < guest->spot_count; i++)
 		if (guest->spots[i].cgid == cgid)
@@ -82,19 +84,50 @@ static const struct watched *guest_of(const struct pf_watch *watch, const struct
 	return NULL;
 }
 
-static int on_record(const struct pf_record *record, void *arg)
+/* Of the others it is known at once what they are. */
+static bool may_wait(const struct pf_record *record)
+{
+	switch ((enum pf_rec_kind)record->kind) {
+	case PF_REC_ESCAPE:
+	case PF_REC_PLACED:
+	case PF_REC_MOVED:
+	case PF_REC_MASK:
+	case PF_REC_KNOB:
+	case PF_REC_CPU:
+		return true;
+	case PF_REC_RETURN:
+	case PF_REC_THREAD:
+	case PF_REC_REFUSED:
+	case PF_REC_NUMA:
+	case PF_REC_PAGES:
+	case PF_REC_GROUP:
+		break;
+	}
+	return false;
+}
+
+static void hand_over(const struct pf_record *record, void *arg)
 {
 	struct pf_watch *watch = arg;
 	const struct watched *guest;
 	const struct spot *spot;
+
+	guest = guest_of(watch, record, &spot);
+	watch->on_record(record, guest ? guest->uuid : NULL, spot ? spot->path : NULL, watch->arg);
+}
+
+static int on_record(const struct pf_record *record, void *arg)
+{
+	struct pf_watch *watch = arg;
 
 	/* Without a note of what was handled, numbers count from the first that comes. */
 	if (!watch->dedupe.newest && record->seq > 1)
 		pf_dedupe_start(&watch->dedupe, record->seq - 1);
 	if (!pf_dedupe_note(&watch->dedupe, record->seq))
 		return 0;
-	guest = guest_of(watch, record, &spot);
-	watch->on_record(record, guest ? guest->uuid : NULL, spot ? spot->path : NULL, watch->arg);
+	if (may_wait(record))
+		pf_spool_add(watch->spool, record);
+	hand_over(record, watch);
 	*watch->seen = watch->dedupe.newest;
 	return 0;
 }
@@ -142,7 +175,7 @@ static int open_programs(struct pf_watch *watch, const struct pf_watch_options *
 	pf_bpf_set_self(watch->bpf, (uint32_t)getpid());
 	if (pf_bpf_origin(watch->bpf) == PF_BPF_LOADED ||
 	    pf_bpf_origin(watch->bpf) == PF_BPF_RENEWED)
-		*watch->seen = 0;
+		*watch->seen = 0, pf_spool_keep(watch->spool, NULL, 0);
 	pf_dedupe_start(&watch->dedupe, *watch->seen);
 	return 0;
 }
@@ -160,6 +193,8 @@ int pf_watch_open(const struct pf_watch_options *options, const struct pf_host *
 	watch->unsettled = true;
 	memset(&watch->all, 0xff, sizeof(watch->all));
 	r = map_seen(watch, options->seen_path, err);
+	if (!r)
+		r = pf_spool_open(options->spool_path, &watch->spool, err);
 	if (!r)
 		r = open_programs(watch, options, host, err);
 	if (r < 0)
@@ -186,6 +221,7 @@ void pf_watch_close(struct pf_watch **watch)
 	for (size_t i = 0; i < w->guest_count; i++)
 		clear_guest(&w->guests[i]);
 	free(w->guests);
+	pf_spool_close(&w->spool);
 	if (w->seen)
 		munmap(w->seen, sizeof(*w->seen));
 	free(w);
@@ -370,27 +406,38 @@ static int follow_leaf(struct pf_watch *watch, struct spot *spot,
 		return pf_slot_update(policy, spot->slot, promise, err);
 	}
 	watch->unsettled = true;
-	if (!spot->leaf) {
-		r = pf_bpf_slot_add(watch->bpf, promise, &spot->slot, err);
-		if (r < 0)
-			return r;
-		spot->leaf = true;
-	}
+	r = spot->leaf ? pf_slot_update(policy, spot->slot, promise, err)
+		       : pf_bpf_slot_add(watch->bpf, promise, &spot->slot, err);
+	if (r < 0)
+		return r;
+	spot->leaf = true;
 	return pf_group_set(policy, spot->cgid, spot->slot, err);
 }
 
-static struct spot *spot_for(struct watched *guest, const struct pf_group *group, uint64_t cgid)
+/* A group that was made anew at its old place keeps what was counted there. */
+static struct spot *find_path(const struct watched *guest, const char *path)
 {
-	struct spot *spot = (struct spot *)find_spot(guest, cgid);
+	for (size_t i = 0; i < guest->spot_count; i++)
+		if (guest->spots[i].path && strcmp(guest->spots[i].path, path) == 0)
+			return &guest->spots[i];
+	return NULL;
+}
+
+/* What is watched at @cgid or, where that is new, at @path. */
+static struct spot *spot_for(struct watched *guest, const char *path, uint64_t cgid)
+{
+	struct spot *spot = find_spot(guest, cgid);
 
 	if (spot)
 		return spot;
-	spot = pf_append(&guest->spots, &guest->spot_count);
-	if (!spot)
-		return NULL;
+	spot = find_path(guest, path);
+	if (!spot) {
+		spot = pf_append(&guest->spots, &guest->spot_count);
+		if (!spot)
+			return NULL;
+		spot->path = strdup(path);
+	}
 	spot->cgid = cgid;
-	spot->role = group->role;
-	spot->path = strdup(group->path);
 	return spot->path ? spot : NULL;
 }
 
@@ -401,14 +448,24 @@ static int follow_group(struct pf_watch *watch, struct watched *guest,
 	struct pf_slot_promise promise;
 	struct spot *spot;
 
-	spot = spot_for(guest, &placement->groups[group], cgid);
+	spot = spot_for(guest, placement->groups[group].path, cgid);
 	if (!spot)
 		return pf_fail(err, ENOMEM, "watch guest '%s'", placement->name);
+	spot->role = placement->groups[group].role;
 	spot->named = true;
 	if (placement->groups[group].level != PF_GROUP_LEAF)
 		return 0;
 	promise_of(watch, placement, group, guest->number, guard, &promise);
 	return follow_leaf(watch, spot, &promise, err);
+}
+
+/* Its threads may have left a leaf that is gone: they are judged by its slot. */
+static void keep_gone(struct watched *guest, const char *path)
+{
+	struct spot *spot = find_path(guest, path);
+
+	if (spot)
+		spot->named = true;
 }
 
 static void add_counters(struct pf_counters *sum, const struct pf_counters *more)
@@ -435,7 +492,7 @@ static void leave_spot(struct pf_watch *watch, struct watched *guest, struct spo
 	watch->unsettled = true;
 }
 
-/* Groups that are gone, or that the guest has no role for any more. */
+/* Groups that the guest has no role for any more. */
 static void leave_unnamed(struct pf_watch *watch, struct watched *guest)
 {
 	for (size_t i = 0; i < guest->spot_count;) {
@@ -490,8 +547,10 @@ int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
 	for (size_t i = 0; i < guest->spot_count; i++)
 		guest->spots[i].named = false;
 	for (size_t i = 0; i < placement->group_count; i++) {
-		if (!actual->groups[i].exists)
+		if (!actual->groups[i].exists) {
+			keep_gone(guest, placement->groups[i].path);
 			continue;
+		}
 		r = follow_group(watch, guest, placement, i, actual->groups[i].cgid, guard,
 				 first ? NULL : err);
 		first = first ?: r;
@@ -546,6 +605,21 @@ int pf_watch_settle(struct pf_watch *watch, struct pf_err *err)
 	watch->unsettled = false;
 	r = pf_bpf_settle(watch->bpf, NULL, NULL, err);
 	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+void pf_watch_replay(struct pf_watch *watch)
+{
+	pf_spool_replay(watch->spool, hand_over, watch);
+}
+
+bool pf_watch_remembers(const struct pf_watch *watch)
+{
+	return pf_spool_count(watch->spool) > 0;
+}
+
+void pf_watch_pending(struct pf_watch *watch, uint64_t *seqs, size_t count)
+{
+	pf_spool_keep(watch->spool, seqs, count);
 }
 
 int pf_watch_fd(const struct pf_watch *watch)

@@ -34,6 +34,7 @@ typedef void (*pf_watch_fn)(const struct pf_record *record, const char *uuid, co
 struct pf_watch_options {
 	const char *pin_path;  /* a folder in a bpffs */
 	const char *seen_path; /* file that keeps the number of the last record that was handled */
+	const char *spool_path; /* file that keeps the records of which nothing was told yet */
 	pf_watch_fn on_record;
 	void *arg;
 };
@@ -71,7 +72,8 @@ void pf_watch_host(struct pf_watch *watch, const struct pf_host *host);
 /**
  * pf_watch_guest - makes the programs follow a guest's placement; changes only what differs
  *
- * One slot for each leaf's role. Without a promise of CPUs or nodes it's all of them. The nodes of
+ * One slot for each leaf's role; it stays while the placement has the leaf, whether or not the group
+ * is there. Without a promise of CPUs or nodes it's all of them. The nodes of
  * CPUs that were promised by name count as promised: a pin wins over the memory's place.
  * @guard: the guard's programs, while they are attached, refuse that strangers change it
  *
@@ -94,6 +96,15 @@ void pf_watch_sweep(struct pf_watch *watch);
 
 /* Makes the kernel's view of threads follow, when something changed since the last call. */
 int pf_watch_settle(struct pf_watch *watch, struct pf_err *err);
+
+/* Hands over again what an agent that was killed had taken in and not told: before consuming. */
+void pf_watch_replay(struct pf_watch *watch);
+
+/* Whether records are kept for such a case. */
+bool pf_watch_remembers(const struct pf_watch *watch);
+
+/* Of the records handed over only these are still to be told. @seqs are sorted by this. */
+void pf_watch_pending(struct pf_watch *watch, uint64_t *seqs, size_t count);
 
 /* Readable when records wait. */
 int pf_watch_fd(const struct pf_watch *watch);

@@ -12,7 +12,10 @@ $(B)/bench/bench: $(B)/obj/tests/bench/bench.o $(B)/obj/agent/base/err.o $(B)/ob
 		$(patsubst bpf/%.c,$(B)/obj/bpf/%.o,$(filter-out %.bpf.c,$(wildcard bpf/*.c)))
 	$(CC) $(CFLAGS) $(HARDEN_LD) -o $@ $^ -lbpf -lpthread -lm
 
-bench: $(B)/bench/bench ## measure what the eBPF programs cost, here; writes docs/benchmarks.md
+$(B)/bench/agent: $(B)/obj/tests/bench/agent.o $(filter-out %/main.o,$(AGENT_OBJ)) $(LIB_OBJ)
+	$(CC) $(CFLAGS) $(HARDEN_LD) -o $@ $^ $(call pkg_libs,$(LIBS_COMMON)) $(call pkg_libs,$(LIBS_AGENT)) -lpthread
+
+bench: $(B)/bench/bench $(B)/bench/agent ## measure what the eBPF programs cost, here; writes docs/benchmarks.md
 	tests/bench/run
 
 $(B)/bench/standin: tests/bench/standin.c

@@ -453,6 +453,7 @@ static void a_short_stay_is_one_event_with_its_length(void **state)
 	assert_int_equal(told[0].outside_ns, 1234);
 	assert_int_equal(pf_aways_expire(&aways, 9 * SECOND, tell, NULL), 0);
 	assert_int_equal(told_count, 1);
+	assert_int_equal(aways.count, 0);
 	pf_aways_clear(&aways);
 }
 
@@ -551,6 +552,61 @@ static void the_managers_move_into_the_scope_we_asked_for_is_ours(void **state)
 	pf_acts_clear(&acts);
 }
 
+static void flip(struct pf_aways *aways, pid_t actor, uint64_t outside_ns, uint64_t now_usec)
+{
+	for (int returned = 0; returned < 2; returned++) {
+		struct pf_event event;
+
+		pf_event_init(&event, PF_EVENT_ESCAPE, PF_EVENT_AFFINITY, PF_EVENT_OBSERVED);
+		event.tid = 100;
+		event.has_actor = true;
+		event.actor.pid = actor;
+		event.has_outside = returned;
+		event.outside_ns = returned ? outside_ns : 0;
+		pf_aways_add(aways, &event, returned, false, now_usec, tell, NULL);
+	}
+}
+
+static void a_thread_that_flips_is_told_once_and_then_summed_up(void **state)
+{
+	struct pf_aways aways = {};
+
+	(void)state;
+	for (uint64_t i = 0; i < 100; i++)
+		flip(&aways, 7, 10, SECOND + i * 1000);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].outside_ns, 10);
+	assert_int_equal(told[0].suppressed, 0);
+	assert_int_equal(pf_aways_expire(&aways, 3 * SECOND, tell, NULL), 11 * SECOND + 1000);
+	pf_aways_expire(&aways, 12 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[1].outside_ns, 990);
+	assert_int_equal(told[1].suppressed, 98);
+	assert_int_equal(aways.count, 0);
+	pf_aways_clear(&aways);
+}
+
+static void another_doer_or_a_later_time_is_another_escape(void **state)
+{
+	struct pf_aways aways = {};
+
+	(void)state;
+	flip(&aways, 7, 10, SECOND);
+	flip(&aways, 8, 20, SECOND + 10);
+	assert_int_equal(told_count, 2);
+	flip(&aways, 8, 30, 4 * SECOND);
+	assert_int_equal(told_count, 3);
+	flip(&aways, 8, 40, 4 * SECOND + 10);
+	assert_int_equal(told_count, 3);
+	flip(&aways, 7, 50, 4 * SECOND + 20);
+	assert_int_equal(told_count, 5);
+	assert_int_equal(told[3].outside_ns, 40);
+	assert_int_equal(told[4].outside_ns, 50);
+	pf_aways_end(&aways, 100, tell, NULL);
+	assert_int_equal(told_count, 5);
+	pf_aways_clear(&aways);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -585,6 +641,8 @@ int main(void)
 		cmocka_unit_test_setup(
 			a_long_stay_is_told_when_it_is_a_second_old_and_when_it_ends, setup),
 		cmocka_unit_test_setup(a_floating_threads_stays_are_summed_up, setup),
+		cmocka_unit_test_setup(a_thread_that_flips_is_told_once_and_then_summed_up, setup),
+		cmocka_unit_test_setup(another_doer_or_a_later_time_is_another_escape, setup),
 	};
 
 	return cmocka_run_group_tests_name("daemon acts", tests, NULL, NULL);
