@@ -8,6 +8,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 lab=tests/lab/lab
+make -s all e2e-tools || exit 1
 
 hosts_of() {
 	sed -n 's/^# lab: //p' "$1"

@@ -127,3 +127,21 @@ test_the_man_pages_are_installed()
 	test -s /usr/local/share/man/man5/pinfold.conf.5
 	test -s /usr/local/share/man/man8/pinfoldd.8
 }
+
+test_uninstalling_ends_the_programs_and_removes_what_was_installed()
+{
+	[[ -d /sys/fs/bpf/pinfold/v1 ]]
+	bpftool prog show | grep pf_migrate
+	systemctl disable --now pinfoldd
+	[[ -d /sys/fs/bpf/pinfold/v1 ]]
+	make -s uninstall PREFIX=/usr/local
+	[[ ! -e /sys/fs/bpf/pinfold ]]
+	never programs_are_left
+	[[ ! -e /usr/local/sbin/pinfoldd && ! -e /usr/local/bin/pinfold ]]
+	[[ ! -e /usr/local/lib/systemd/system/pinfoldd.service ]]
+}
+
+programs_are_left()
+{
+	bpftool prog show | grep pf_migrate
+}

@@ -188,6 +188,168 @@ test_an_observed_guest_that_floats_has_its_remote_time()
 	wait_for 20 events_match loose escape "\|$tid\|vcpu 0\|.*\|-\|[0-9]+$"
 }
 
+# still, again: no vCPU spins meanwhile.
+still()
+{
+	virsh -q suspend kappa
+	virsh -q suspend loose
+}
+
+again()
+{
+	virsh -q resume kappa
+	virsh -q resume loose
+}
+
+# balancing 0|1: by the kernel's own knob; fast enough for an emulated host.
+balancing()
+{
+	local dir=/sys/kernel/debug/sched/numa_balancing
+	mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+	write_knob "$dir/scan_delay_ms" 10
+	write_knob "$dir/scan_period_min_ms" 100
+	write_knob "$dir/scan_period_max_ms" 1000
+	write_knob /proc/sys/kernel/numa_balancing "$1"
+}
+
+# touch_memory MIB NODE HOME WIDE: a thread in loose's emulator leaf, with its memory on NODE.
+touch_memory()
+{
+	local base
+	base=$(lab_scope loose)
+	rm -f /tmp/touch.in /tmp/touch.out
+	mkfifo /tmp/touch.in
+	.build/e2e/storm touch "$base" "$base/emulator" "$@" 90 < /tmp/touch.in > /tmp/touch.out 2>&1 &
+	disown
+	exec 8> /tmp/touch.in
+	wait_for 60 grep -q '^ready' /tmp/touch.out
+}
+
+touch_tid()
+{
+	sed -n 's/^ready //p' /tmp/touch.out
+}
+
+touch_end()
+{
+	kill -KILL "$(touch_tid)"
+	exec 8>&-
+}
+
+# ran_on TID CPUS: where it ran last is one of them ("4 5").
+ran_on()
+{
+	[[ " $2 " == *" $(sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f37) "* ]]
+}
+
+# pages_on PID NODE: of its anonymous memory.
+pages_on()
+{
+	grep -o " N$2=[0-9]*" "/proc/$1/numa_maps" | awk -F= '{ sum += $2 } END { print sum + 0 }'
+}
+
+has_pages_on()
+{
+	(($(pages_on "$1" "$2") >= $3))
+}
+
+test_numa_balancing_that_moves_a_thread_is_the_cause()
+{
+	local base tid
+	base=$(lab_scope loose)
+	still
+	# Memory may be on node 2 alone, so that only the thread can be moved to it.
+	write_knob "$base/emulator/cpuset.mems" 2
+	touch_memory 16 2 2 2-5
+	tid=$(touch_tid)
+	since
+	balancing 1
+	echo go >&8
+	wait_for 60 ran_on "$tid" "4 5"
+	told_once loose escape "^numa-balancing\|observed\|$tid\|emulator\|-\|"
+	touch_end
+	write_knob "$base/emulator/cpuset.mems" 1
+	again
+}
+
+test_pages_that_numa_balancing_moves_are_told()
+{
+	local base tid before
+	base=$(lab_scope loose)
+	still
+	write_knob "$base/emulator/cpuset.mems" 0-3
+	touch_memory 16 3 2 2
+	tid=$(touch_tid)
+	before=$(pages_on "$tid" 1)
+	since
+	balancing 1
+	echo go >&8
+	wait_for 60 has_pages_on "$tid" 1 "$((before + 1000))"
+	wait_for 30 events_match loose memory "^numa-balancing\|observed\|"
+	touch_end
+	write_knob "$base/emulator/cpuset.mems" 1
+	again
+}
+
+test_pages_moved_by_a_stranger_are_told_with_their_mover()
+{
+	local pid
+	pid=$(lab_pid loose)
+	still
+	balancing 0
+	wait_for 20 has_pages_on "$pid" 1 1000
+	since
+	migratepages "$pid" 1 2
+	has_pages_on "$pid" 2 1000
+	told_once loose memory "^syscall\|observed\|0\|[^|]*\|migratepages\[[0-9]+\] uid=0\|/"
+	migratepages "$pid" 2 1
+	balancing 1
+	again
+}
+
+test_a_whole_process_moved_away_is_one_act_and_its_threads_stay_watched()
+{
+	local pid tid
+	guest wander --vcpus 1 --memory 64 --cputune "
+		<vcpupin vcpu='0' cpuset='4'/><emulatorpin cpuset='0-1'/>" --metadata "
+		<pinfold:policy xmlns:pinfold='urn:pinfold:policy:1' mode='observe'/>"
+	becomes observed state wander
+	pid=$(lab_pid wander) tid=$(vcpu_tid wander 0)
+	mkdir /sys/fs/cgroup/elsewhere
+	since
+	write_knob /sys/fs/cgroup/elsewhere/cgroup.procs "$tid"
+	is /elsewhere leaf_of "$tid"
+	told_alone wander drift "^cgroup-move\|observed\|$pid\|[a-z0-9 ]*\|bash\[[0-9]+\] uid=0\|"
+	since
+	as_user taskset -pc 7 "$tid"
+	is 7 allowed "$tid"
+	told_once wander drift "^affinity\|observed\|$tid\|vcpu 0\|taskset\[[0-9]+\] uid=4711\|"
+	told_once wander escape "^affinity\|observed\|$tid\|vcpu 0\|taskset\[[0-9]+\] uid=4711\|"
+	virsh -q destroy wander
+	wait_for 30 gone "$pid"
+	wait_for 30 rmdir /sys/fs/cgroup/elsewhere
+}
+
+test_a_write_to_the_slice_above_is_told_with_its_doer()
+{
+	local slice=/sys/fs/cgroup/machine.slice tid
+	tid=$(vcpu_tid kappa 1)
+	becomes_held kappa
+	since
+	systemctl set-property --runtime machine.slice AllowedCPUs=0-4,6-7
+	is 3 allowed "$tid"
+	told_once kappa drift "^cpuset\|[a-z]+\|0\|[^|]*\|systemd\[1\] uid=0\|"
+	systemctl set-property --runtime machine.slice AllowedCPUs=0-7
+	becomes 3,5 allowed "$tid"
+	becomes_held kappa
+	since
+	write_knob "$slice/cpuset.cpus" 0-4,6-7
+	told_once kappa drift "^cpuset\|[a-z]+\|0\|[^|]*\|bash\[[0-9]+\] uid=0\|"
+	write_knob "$slice/cpuset.cpus" 0-7
+	becomes 3,5 allowed "$tid"
+	becomes_held kappa
+}
+
 test_a_killed_agent_misses_nothing_and_adopts_the_programs()
 {
 	local tid
@@ -203,6 +365,19 @@ test_a_killed_agent_misses_nothing_and_adopts_the_programs()
 	told_once kappa drift "^cpuset\|repaired\|0\|[^|]*\|bash\[[0-9]+\] uid=0\|"
 	told_once kappa escape "^cpuset\|observed\|$tid\|vcpu 0\|bash\[[0-9]+\] uid=0\|"
 	is 0 count_of - agent "^lost"
+}
+
+test_what_a_killed_agent_had_taken_in_and_not_told_is_told_by_the_next()
+{
+	local tid
+	tid=$(vcpu_tid loose 1)
+	since
+	as_user taskset -pc 2-3 "$tid"
+	sleep 1
+	agent_stop KILL
+	is 0 count_of loose drift "\|$tid\|"
+	agent_start "$(printf '[agent]\nlog-level = debug')"
+	told_once loose drift "^affinity\|observed\|$tid\|vcpu 1\|taskset\[[0-9]+\] uid=4711\|"
 }
 
 test_unpin_ends_the_programs_of_a_stopped_agent()
