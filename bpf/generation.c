@@ -19,8 +19,8 @@
 #define LANES_BYTES (32u << 20)		/* of all CPUs together, within these bounds of each */
 #define LANE_LEAST 256u
 #define LANE_MOST 8192u
-#define DEFAULT_TELL_RATE 1000u
-#define DEFAULT_TELL_BURST 256u
+#define DEFAULT_TELL_RATE 200u
+#define DEFAULT_TELL_BURST 512u
 #define LEAST_SLOTS 4096u
 #define SLOTS_PER_CPU 16u
 

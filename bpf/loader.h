@@ -34,8 +34,8 @@ struct pf_bpf_options {
 	uint32_t slots;		     /* 0: by the number of CPUs */
 	uint32_t ring_bytes;	     /* power of two; 0: 16 MiB */
 	uint32_t lane_records;	     /* of each CPU, power of two; 0: by the number of CPUs */
-	uint32_t tell_rate;	     /* records a second and guest; 0: 1000 */
-	uint32_t tell_burst;	     /* on top of that, at once; 0: 256 */
+	uint32_t tell_rate;	     /* records a second, guest and bucket; 0: 200 */
+	uint32_t tell_burst;	     /* on top of that, at once; 0: 512 */
 	int only_tgid;		     /* the benchmark's: see one process only; 0 all */
 	pf_bpf_record_fn on_record;
 	void *arg;
