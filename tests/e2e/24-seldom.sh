@@ -33,6 +33,7 @@ teardown()
 	agent_stop
 	kill "$(cat /tmp/seldom/pid)"
 	wait_for 30 gone "$(cat /tmp/seldom/pid)"
+	wait_for 30 test ! -e $MACHINE/qemu-1-standin0.libvirt-qemu
 }
 
 standin_pid()
