@@ -81,6 +81,12 @@ static bool same_target(const struct pf_act *a, const struct pf_act *b, bool fig
 	return a->kind != PF_ACT_CPU && a->event.tid == b->event.tid;
 }
 
+/* libvirt has the service manager write the weight and the limits of a scope. */
+static bool may_promise(const struct pf_act *act)
+{
+	return act->by_libvirt || act->by_manager;
+}
+
 /* Whether @act ends a write that was kept, or told, when it began. */
 static bool ends_begun(struct pf_acts *acts, const struct pf_act *act, uint64_t now_usec)
 {
@@ -112,7 +118,7 @@ void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t 
 		if (!same_target(&acts->items[i], act, fight) || acts->items[i].failure_told)
 			continue;
 		acts->items[i].event.suppressed += !act->by_libvirt;
-		if (act->by_libvirt)
+		if (may_promise(act))
 			acts->items[i].since_usec = now_usec;
 		clear_act(act);
 		return;
@@ -217,7 +223,7 @@ static enum rank rank_of(const struct pf_act *act, const struct pf_step *step)
 bool pf_acts_libvirt_after(const struct pf_acts *acts, uint64_t usec)
 {
 	for (size_t i = 0; i < acts->count; i++)
-		if (acts->items[i].by_libvirt && acts->items[i].since_usec > usec)
+		if (may_promise(&acts->items[i]) && acts->items[i].since_usec > usec)
 			return true;
 	return false;
 }
@@ -240,7 +246,7 @@ bool pf_acts_by_stranger(const struct pf_acts *acts, const struct pf_step *step)
 
 		if (rank_of(act, step) == RANK_NONE)
 			continue;
-		if (act->by_libvirt || act->by_manager ||
+		if (may_promise(act) ||
 		    (act->kind != PF_ACT_CPU && !act->event.has_actor))
 			return false;
 		known = true;

@@ -80,7 +80,10 @@ typedef void (*pf_tell_fn)(struct pf_event *event, void *ctx);
  */
 void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t now_usec);
 
-/* Whether libvirt was seen to do something after that time: a word asked for before may be old. */
+/*
+ * Whether libvirt, or the service manager for it, was seen to do something after that time: a word
+ * asked for before may be old.
+ */
 bool pf_acts_libvirt_after(const struct pf_acts *acts, uint64_t usec);
 
 /*

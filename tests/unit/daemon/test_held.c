@@ -319,6 +319,41 @@ static void a_word_from_before_libvirts_newest_act_is_asked_for_again(void **sta
 	pf_held_clear(&held);
 }
 
+static void add_managers_act(struct pf_held *held, uint64_t now_usec)
+{
+	struct pf_act act = {.kind = PF_ACT_KNOB, .by_manager = true};
+
+	pf_event_init(&act.event, PF_EVENT_DRIFT, PF_EVENT_WEIGHT, PF_EVENT_OBSERVED);
+	act.event.has_actor = true;
+	act.event.actor.pid = 1;
+	act.group = strdup("/g");
+	act.knob = strdup("cpu.weight");
+	pf_acts_add(&held->acts, &act, false, now_usec);
+}
+
+static void what_the_service_manager_wrote_since_may_be_a_newer_word(void **state)
+{
+	struct pf_held held = drifting();
+	uint64_t when = 0;
+
+	(void)state;
+	add_managers_act(&held, SECOND);
+	pf_held_note(&held, 5 * SECOND);
+	held.ticket = 7;
+	held.ticket_asked_usec = SECOND / 2;
+	held.ticket_deadline_usec = 6 * SECOND;
+	assert_int_equal(pf_held_turn(&held, 7, 5 * SECOND, &when), PF_TURN_ASK);
+	/* and once more of the same */
+	add_managers_act(&held, 5 * SECOND);
+	held.ticket = 8;
+	held.ticket_asked_usec = 4 * SECOND;
+	assert_int_equal(pf_held_turn(&held, 8, 5 * SECOND, &when), PF_TURN_ASK);
+	held.ticket = 9;
+	held.ticket_asked_usec = 5 * SECOND;
+	assert_int_equal(pf_held_turn(&held, 9, 5 * SECOND, &when), PF_TURN_APPLY);
+	pf_held_clear(&held);
+}
+
 static void a_promise_that_libvirt_is_still_writing_is_waited_for(void **state)
 {
 	struct pf_held held = {.present = true, .status.mode = PF_MODE_ENFORCE};
@@ -349,6 +384,7 @@ int main(void)
 		cmocka_unit_test(libvirt_is_asked_before_a_repair),
 		cmocka_unit_test(a_hung_libvirt_does_not_stop_repairs),
 		cmocka_unit_test(a_word_from_before_libvirts_newest_act_is_asked_for_again),
+		cmocka_unit_test(what_the_service_manager_wrote_since_may_be_a_newer_word),
 		cmocka_unit_test(a_promise_that_libvirt_is_still_writing_is_waited_for),
 		cmocka_unit_test(observed_and_released_guests_are_left_alone),
 		cmocka_unit_test(an_emulator_opened_to_more_nodes_is_given_a_second),
