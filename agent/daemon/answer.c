@@ -121,7 +121,7 @@ static int answer_hold(void *ctx, const char *name, char **body, struct pf_err *
 	if (!r)
 		r = pf_reconcile_hold(agent, held, err);
 	if (!r)
-		pf_report_policy(agent, held, PF_EVENT_OPERATOR, "held again");
+		pf_report_operator(agent, held, pf_api_asker(agent->api), "held again");
 	if (!r)
 		r = find(agent, name, &held, err);
 	return r ?: answer_guest(agent, held, body, err);
@@ -137,7 +137,7 @@ static int answer_release(void *ctx, const char *name, char **body, struct pf_er
 	if (!r)
 		r = pf_reconcile_release(agent, held, err);
 	if (!r)
-		pf_report_policy(agent, held, PF_EVENT_OPERATOR, "released");
+		pf_report_operator(agent, held, pf_api_asker(agent->api), "released");
 	return r ?: answer_guest(agent, held, body, err);
 }
 
@@ -154,7 +154,7 @@ static int answer_mode(void *ctx, const char *name, const enum pf_mode *mode, ch
 	if (!r)
 		r = find(agent, name, &held, err);
 	if (!r)
-		pf_report_policy(agent, held, PF_EVENT_OPERATOR, "mode %s",
+		pf_report_operator(agent, held, pf_api_asker(agent->api), "mode %s",
 				 mode ? pf_mode_name(*mode) : "default");
 	return r ?: answer_guest(agent, held, body, err);
 }

@@ -9,8 +9,10 @@
 
 #include "agent/audit/store.h"
 #include "agent/base/cleanup.h"
+#include "agent/base/file.h"
 #include "agent/base/log.h"
 #include "agent/model/promise_diff.h"
+#include "agent/observe/records.h"
 
 static struct pf_audit_options options_of(const struct pf_agent *agent)
 {
@@ -93,13 +95,30 @@ void pf_report_agent(struct pf_agent *agent, enum pf_event_cause cause, const ch
 	pf_report_event(agent, NULL, &event);
 }
 
-void pf_report_policy(struct pf_agent *agent, const struct pf_held *held,
-		      enum pf_event_cause cause, const char *fmt, ...)
+static void name_client(int root, struct pf_event *event, const struct pf_peer *who)
+{
+	pf_auto_free char *comm = NULL;
+	char file[32];
+
+	if (who->pid <= 0)
+		return;
+	snprintf(file, sizeof(file), "/proc/%d/comm", (int)who->pid);
+	event->has_actor = true;
+	event->actor.pid = who->pid;
+	event->actor.uid = who->uid;
+	if (pf_file_read(root, file, &comm, NULL) == 0)
+		snprintf(event->actor.comm, sizeof(event->actor.comm), "%s", comm);
+	event->actor.cgroup = pf_record_group_path(0, who->pid);
+}
+
+void pf_report_operator(struct pf_agent *agent, const struct pf_held *held,
+			const struct pf_peer *who, const char *fmt, ...)
 {
 	struct pf_event event;
 	va_list ap;
 
-	pf_event_init(&event, PF_EVENT_POLICY, cause, PF_EVENT_OBSERVED);
+	pf_event_init(&event, PF_EVENT_POLICY, PF_EVENT_OPERATOR, PF_EVENT_OBSERVED);
+	name_client(agent->root, &event, who);
 	va_start(ap, fmt);
 	set_detail(&event, fmt, ap);
 	va_end(ap);

@@ -26,9 +26,9 @@ void pf_report_event(struct pf_agent *agent, const struct pf_held *held, struct 
 void pf_report_agent(struct pf_agent *agent, enum pf_event_cause cause, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A promise of @held changed: hold and release (operator), new XML (libvirt). */
-void pf_report_policy(struct pf_agent *agent, const struct pf_held *held,
-		      enum pf_event_cause cause, const char *fmt, ...)
+/* An operator's word on @held through the API: hold, release, mode. @who: the client. */
+void pf_report_operator(struct pf_agent *agent, const struct pf_held *held,
+			const struct pf_peer *who, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
 /* Compares libvirt's newest word on guests with the one before: a policy event for each change. */

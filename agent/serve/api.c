@@ -23,6 +23,7 @@
 struct pf_api {
 	struct pf_listener listener;
 	struct pf_peer_rights rights;
+	struct pf_peer asker; /* of the request at hand */
 	struct MHD_Daemon *http;
 	sd_event *event;
 	sd_event_source *io;
@@ -123,12 +124,14 @@ static const char *forbidden(struct pf_api *api, struct MHD_Connection *connecti
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct pf_peer peer;
 
+	api->asker = (struct pf_peer){};
 	if (!info || api->identify(info->connect_fd, &peer) < 0)
 		return "the kernel does not say who you are";
 	if (changes && !pf_peer_may_change(&peer, &api->rights))
 		return "only root and members of the agent's group may change anything";
 	if (!pf_peer_may_read(&peer, &api->rights))
 		return "only root and members of the agent's group may ask";
+	api->asker = peer;
 	return NULL;
 }
 
@@ -428,6 +431,11 @@ void pf_api_free(struct pf_api **api)
 	pf_listener_close(&old->listener);
 	sd_event_unref(old->event);
 	free(old);
+}
+
+const struct pf_peer *pf_api_asker(const struct pf_api *api)
+{
+	return &api->asker;
 }
 
 void pf_api_set_identify(struct pf_api *api, int (*identify)(int fd, struct pf_peer *out))

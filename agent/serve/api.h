@@ -63,6 +63,9 @@ int pf_api_new(const struct pf_config *config, sd_event *event, const struct pf_
 /* Closes every connection and removes the socket. Fine on NULL. */
 void pf_api_free(struct pf_api **api);
 
+/* Who is asking, in a callback; valid until it returns. */
+const struct pf_peer *pf_api_asker(const struct pf_api *api);
+
 /*
  * Replaces pf_peer_read() as the judge of who is at the other end, for tests: @identify returns 0
  * or -errno as it does.

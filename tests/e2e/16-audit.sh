@@ -97,7 +97,8 @@ test_hold_release_reload_and_new_promises_are_on_record()
 {
 	"$PINFOLD" release gamma
 	"$PINFOLD" hold gamma
-	wait_for 20 has_event '.kind == "policy" and .cause == "operator" and .detail == "released"' \
+	wait_for 20 has_event '.kind == "policy" and .cause == "operator" and .detail == "released" and
+		.actor.comm == "pinfold" and .actor.uid == 0 and (.actor.cgroup | startswith("/"))' \
 		--guest gamma
 	wait_for 20 has_event '.kind == "policy" and .detail == "held again"' --guest gamma
 	kill -HUP "$(agent_pid)"
