@@ -545,7 +545,7 @@ void pf_acts_looked(struct pf_acts *acts, const struct pf_guest_status *status, 
 	for (size_t i = 0; i < acts->count;) {
 		const struct pf_act *act = &acts->items[i];
 
-		if (act->by_manager && act->kind == PF_ACT_KNOB && !act->failure_told &&
+		if (act->by_manager && !act->above && act->kind == PF_ACT_KNOB && !act->failure_told &&
 		    act->since_usec < looked_usec && is_as_desired(act, status))
 			forget(acts, i);
 		else
