@@ -168,7 +168,7 @@ test_knobs_of_the_scope_are_put_right_through_systemd_and_told_with_their_writer
 	told_repaired cpuset $BASHPID "'0-1' to cpuset.cpus of"
 	told_repaired quota $BASHPID "'5000 100000' to cpu.max of"
 	told_repaired weight $BASHPID "'7' to cpu.weight of"
-	is "" echo "$(ours nu | grep -E '\.scope/cpu\.')"
+	is "" echo "$(ours nu | sed -n '/\.scope\/cpu\./p')"
 }
 
 test_what_systemd_was_told_for_the_scope_is_not_fought_but_held()
@@ -362,4 +362,119 @@ test_a_vhost_worker_is_a_helper()
 	becomes 6-7 allowed "$tid"
 	is threaded cat "$x/helper/cgroup.type"
 	is "vhost-$pid" helpers_of xi
+}
+
+# ---- new promises ----------------------------------------------------------------------------
+
+# Promises number 1 to 5, each with values of its own.
+promises()
+{
+	cat <<-END
+	vcpupin nu 0 $(($1 + 2)) --live
+	emulatorpin nu $(($1 + 1)) --live
+	iothreadpin nu 1 $(($1 - 1)) --live
+	schedinfo nu --live cpu_shares=$((300 + $1)) vcpu_quota=$((50000 + $1 * 1000))
+	END
+}
+
+# What setup promised.
+first_promises()
+{
+	printf 'vcpupin nu 0 2 --live\nemulatorpin nu 0-1 --live\niothreadpin nu 1 6 --live\n' | virsh
+	virsh schedinfo nu --live cpu_shares=500 vcpu_quota=90000
+}
+
+# comes_back GUEST FILE: the values that it had more than once since then, with another in between.
+comes_back()
+{
+	writes | awk -v file="x2d$1.scope/$2" '
+		(at = index($4, file)) && at + length(file) == length($4) + 1 && $5 != last {
+			if (seen[$5]++) print $5
+			last = $5
+			any = 1
+		}
+		END { if (!any) print "nobody wrote it" }'
+}
+
+never_comes_back()
+{
+	is "" comes_back nu libvirt/vcpu0/cpuset.cpus
+	is "" comes_back nu libvirt/emulator/cpuset.cpus
+	is "" comes_back nu libvirt/iothread1/cpuset.cpus
+	is "" comes_back nu libvirt/vcpu0/cpu.max
+	is "" comes_back nu cpu.weight
+}
+
+the_fifth_is_in_force()
+{
+	local a
+	a=$(lab_scope nu)
+	is 7 allowed "$(vcpu_tid nu 0)"
+	is 6 allowed "$(lab_pid nu)"
+	is 4 allowed "$(iothread_tid nu 1)"
+	is "55000 100000" cat "$a/vcpu0/cpu.max"
+	is 305 cat "${a%/libvirt}/cpu.weight"
+}
+
+tells_of_change()
+{
+	[[ $(events '.guest.name == "nu" and .kind == "policy" and .cause == "libvirt" and
+		(.detail | contains("vcpu 0"))' | wc -l) -gt 0 ]]
+}
+
+test_new_promises_in_quick_succession_are_followed_and_never_fought()
+{
+	since
+	for n in 1 2 3 4 5; do
+		promises $n
+	done | virsh
+	becomes_held
+	the_fifth_is_in_force
+	never_comes_back
+	never_ours nu
+	no_drift nu
+	is 7 jq -r ".guests[0].threads[] | select(.tid == $(vcpu_tid nu 0)).cpus.desired" \
+		<<< "$("$PINFOLD" status nu --json)"
+	wait_for 20 tells_of_change
+	first_promises
+	becomes_held
+}
+
+# ---- fights ----------------------------------------------------------------------------------
+
+fights_with()
+{
+	says nu "is changed again and again by $1"
+}
+
+test_a_fight_is_backed_off_from_told_once_and_won_in_the_end()
+{
+	local a fighter count
+	a=$(lab_scope nu)
+	since
+	rm -f /tmp/peace
+	bash -c 'until [[ -e /tmp/peace ]]; do echo 0-7 > "$1"; sleep 0.05; done' fight \
+		"$a/vcpu0/cpuset.cpus" &
+	fighter=$!
+	wait_for 60 fights_with "bash[$fighter]"
+	sleep 5
+	is 1 echo "$(findings nu | grep -c "again and again")"
+	# The newest promise is what it is put back to, however long the fight takes.
+	virsh vcpupin nu 0 6 --live
+	# Nobody else waits for it.
+	write_knob "$a/vcpu1/cpu.weight" 6
+	becomes 100 cat "$a/vcpu1/cpu.weight"
+	count=$(ours nu | grep -c libvirt/vcpu0/cpuset.cpus)
+	echo "$count repairs of $(writes | grep -c " $fighter .*vcpu0/cpuset.cpus") writes"
+	((count >= 8 && count <= 16))
+	touch /tmp/peace
+	wait $fighter
+	becomes 6 cat "$a/vcpu0/cpuset.cpus"
+	is 6 allowed "$(vcpu_tid nu 0)"
+	wait_for 30 never fights_with "bash[$fighter]"
+	becomes_held
+	is 1 jq -s length <<< "$(events ".kind == \"drift\" and .action == \"failed\" and
+		.actor.pid == $fighter and (.detail | contains(\"again and again\"))")"
+	virsh vcpupin nu 0 2 --live
+	becomes_held
 }
