@@ -34,7 +34,7 @@ run_group() {
 		return 1
 	fi
 	echo "ok - lab: a host of $host boots"
-	PF_LAB=1 $lab run --name "$name" --timeout 2400 --env PF_LAB=1 \
+	PF_LAB=1 $lab run --name "$name" --timeout 3600 --env PF_LAB=1 \
 		--env "PF_ONLY=${PF_ONLY:-}" --env "PF_CONFIG=${PF_CONFIG:-}" \
 		--env "PF_PATIENCE=${PF_PATIENCE:-}" tests/e2e/inside.sh "$@"
 	status=$?
