@@ -131,7 +131,11 @@ test_a_write_to_a_leafs_cpuset_is_told_once_with_its_escape()
 	local a tid
 	a=$(lab_scope kappa) tid=$(vcpu_tid kappa 0)
 	since
+	# A repair may be quicker than the thread's next wake-up, and then nothing has escaped.
+	kill -STOP "$(agent_pid)"
 	write_knob "$a/vcpu0/cpuset.cpus" 7
+	wait_for 60 ran_on "$tid" 7
+	kill -CONT "$(agent_pid)"
 	becomes 2 cat "$a/vcpu0/cpuset.cpus"
 	becomes 2 allowed "$tid"
 	told_alone kappa drift "^cpuset\|repaired\|0\|[^|]*\|bash\[[0-9]+\] uid=0\|/[^|]*\|[0-9]+\|-$"
@@ -362,7 +366,7 @@ test_a_killed_agent_misses_nothing_and_adopts_the_programs()
 	agent_stop KILL
 	since
 	write_knob "$(lab_scope kappa)/vcpu0/cpuset.cpus" 7
-	sleep 2
+	wait_for 60 ran_on "$tid" 7
 	agent_start "$(printf '[agent]\nlog-level = debug')"
 	becomes 2 allowed "$tid"
 	grep "adopted: nothing was missed" "$AGENT_LOG"
