@@ -111,11 +111,11 @@ exact()
 
 test_a_storm_is_counted_exactly_and_nobody_else_notices()
 {
-	local before dropped agent started ticks spent wall tid share escapes=20000
+	local before dropped told agent started ticks spent wall tid escapes=20000
 	storm_ready "$escapes"
 	tid=$(vcpu_tid calm 0)
 	agent=$(agent_pid)
-	before=$(counter escapes) dropped=$(counter dropped)
+	before=$(counter escapes) dropped=$(counter dropped) told=$(counter told)
 	ticks=$(cpu_ticks "$agent") started=$(date +%s%N)
 	storm_go
 	wait_for 60 kernel_count_is_over 500
@@ -125,13 +125,14 @@ test_a_storm_is_counted_exactly_and_nobody_else_notices()
 	wait_for 300 storm_done
 	wall=$((($(date +%s%N) - started) / 1000000))
 	spent=$((($(cpu_ticks "$agent") - ticks) * 1000 / $(getconf CLK_TCK)))
-	share=$((spent * 100 / wall))
-	echo "$((2 * escapes)) moves in $wall ms; the agent ran $spent ms of them, $share %"
+	echo "$((2 * escapes)) moves in $wall ms; the agent ran $spent ms of them"
 	all_counters
 	exact "$escapes" "$before"
 	is "$dropped" counter dropped
 	is 0 counter untimed
-	((share < 25))
+	# What an emulated CPU takes for a record says nothing; that there are few of them does: two
+	# buckets of 200 a second and 512 at once. What a record costs is measured in tests/bench.
+	(($(counter told) - told <= 2 * (200 * (wall / 1000 + 2) + 512)))
 	wait_for 20 told_of_calm "$tid"
 	storm_end
 }
@@ -144,7 +145,7 @@ told_of_calm()
 
 test_an_agent_killed_in_a_storm_leaves_the_sum_exact()
 {
-	local before escapes=40000
+	local before escapes=80000
 	storm_ready "$escapes"
 	before=$(counter escapes)
 	storm_go
