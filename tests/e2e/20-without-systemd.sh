@@ -28,7 +28,8 @@ test_the_kernel_passes_the_contract_suite()
 
 test_guard_is_refused_with_the_reason_and_the_guest_is_enforced()
 {
-	local tid why="boot it with lsm=lockdown,yama,bpf on the kernel command line"
+	local tid why
+	why="boot it with lsm=$(cat /sys/kernel/security/lsm),bpf on the kernel command line"
 	tid=$(vcpu_tid plain 0)
 	grep -vw bpf /sys/kernel/security/lsm
 	virsh metadata plain urn:pinfold:policy:1 --key pinfold --set "<policy mode='guard'/>" --live
