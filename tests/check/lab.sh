@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 lab=tests/lab/lab
-make -s all e2e-tools || exit 1
+make -s all e2e-tools stop .build/bench/standin || exit 1
 
 hosts_of() {
 	sed -n 's/^# lab: //p' "$1"
