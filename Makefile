@@ -50,7 +50,7 @@ CLI_OBJ := $(CLI_SRC:%.c=$(B)/obj/%.o) $(CLI_LIB_SRC:%.c=$(B)/obj/%.o)
 SAN_LIB_OBJ := $(LIB_SRC:%.c=$(B)/san/%.o) $(FAKE_SRC:%.c=$(B)/san/%.o) \
 	$(patsubst %.c,$(B)/san/%.o,$(filter-out %/main.c,$(AGENT_SRC) $(CLI_SRC)))
 
-.PHONY: all help deps check unit unit-build contract e2e-tools demo lab lint install uninstall clean format bench deb
+.PHONY: all help deps check unit unit-build contract e2e-tools demo lab install uninstall clean format bench
 .DEFAULT_GOAL := all
 
 all: $(B)/pinfoldd $(B)/pinfold ## build pinfoldd and pinfold into .build/

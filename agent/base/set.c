@@ -101,8 +101,7 @@ int pf_set_next(const struct pf_set *set, unsigned int from)
 	return -1;
 }
 
-/* Reads one decimal number below PF_SET_BITS and moves *@text behind it. */
-static int parse_member(const char **text, unsigned int *out)
+int pf_set_parse_member(const char **text, unsigned int *out)
 {
 	char *end;
 	unsigned long value;
@@ -123,13 +122,13 @@ static int parse_range(const char **text, struct pf_set *set)
 	unsigned int first, last;
 	int r;
 
-	r = parse_member(text, &first);
+	r = pf_set_parse_member(text, &first);
 	if (r < 0)
 		return r;
 	last = first;
 	if (**text == '-') {
 		(*text)++;
-		r = parse_member(text, &last);
+		r = pf_set_parse_member(text, &last);
 		if (r < 0)
 			return r;
 	}

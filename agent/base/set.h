@@ -53,6 +53,12 @@ int pf_set_next(const struct pf_set *set, unsigned int from);
  */
 int pf_set_parse(const char *text, struct pf_set *out, struct pf_err *err);
 
+/*
+ * Reads one decimal number and moves *@text behind it, for lists of another format than the
+ * kernel's. Return: 0, or as above with *@text where it was.
+ */
+int pf_set_parse_member(const char **text, unsigned int *out);
+
 /**
  * pf_set_format - writes the kernel's list format, "" for the empty set
  * @buf: @size bytes; PF_SET_TEXT_MAX always suffice; shorter ones end in "..." where cut

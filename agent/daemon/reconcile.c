@@ -156,7 +156,7 @@ static void match(struct pf_agent *agent, const struct pf_guest *guest)
 	struct pf_held *held = find_uuid(agent, guest->uuid) ?: add_held(agent, guest);
 
 	if (!held || renew(agent, held, guest) < 0)
-		pf_log(LOG_ERR, "guest '%s': out of memory, not held for now", guest->name);
+		pf_log(LOG_ERR, "guest '%s': out of memory, not held until the next pass", guest->name);
 }
 
 static void match_all(struct pf_agent *agent)
@@ -178,7 +178,7 @@ static void take_some(struct pf_agent *agent, struct pf_libvirt_news *news)
 
 		memcpy(uuid, guest->uuid, sizeof(uuid));
 		if (pf_guests_put(&agent->guests, guest) < 0)
-			pf_log(LOG_ERR, "guest '%s': out of memory, not held for now",
+			pf_log(LOG_ERR, "guest '%s': out of memory, not held until the next pass",
 			       guest->name);
 		memcpy(guest->uuid, uuid, sizeof(uuid));
 	}

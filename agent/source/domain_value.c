@@ -19,18 +19,11 @@ const char *pf_value_skip_space(const char *text)
 
 static int parse_member(const char **text, unsigned int *out)
 {
-	unsigned long value;
-	char *end;
+	int r = pf_set_parse_member(text, out);
 
-	if (!isdigit((unsigned char)**text))
-		return -EINVAL;
-	errno = 0;
-	value = strtoul(*text, &end, 10);
-	if (errno || value >= PF_SET_BITS)
-		return -ERANGE;
-	*text = pf_value_skip_space(end);
-	*out = (unsigned int)value;
-	return 0;
+	if (!r)
+		*text = pf_value_skip_space(*text);
+	return r;
 }
 
 /* One field: N, N-M or ^N. An exclusion of a range is refused, as libvirt refuses it. */

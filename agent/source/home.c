@@ -55,7 +55,7 @@ static char *escape(const char *name)
 		else if (plain)
 			*to++ = *at;
 		else
-			to += sprintf(to, "\\x%02x", (unsigned char)*at);
+			to += snprintf(to, 5, "\\x%02x", (unsigned char)*at);
 	}
 	if (text)
 		*to = '\0';
