@@ -36,6 +36,9 @@ test_guard_is_refused_with_the_reason_and_the_guest_is_enforced()
 	wait_for 60 says plain "$why"
 	is enforce jq -r '.guests[0].mode' <<< "$("$PINFOLD" status plain --json)"
 	"$PINFOLD" status | grep -F "$why"
+	"$PINFOLD" status --json | jq -r '.capabilities.guard.reason' | grep -F "$why"
+	refuses 1 "$PINFOLD" mode plain guard
+	grep -F "$why" /tmp/refused.out
 	taskset -pc 0-7 "$tid"
 	becomes 3 allowed "$tid"
 	virsh metadata plain urn:pinfold:policy:1 --remove --live
