@@ -31,7 +31,7 @@ struct pf_doer {
 	uint64_t until_usec; /* then it is asked anew */
 };
 
-/* What daemon/watching.c keeps. */
+/* What daemon/watching.c, incoming.c and losses.c keep. */
 struct pf_watching {
 	struct pf_watch *watch; /* NULL where the kernel refuses eBPF */
 	char *refusal;		/* its words, then */

@@ -10,18 +10,16 @@
 
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
-#include "agent/daemon/cpus.h"
 #include "agent/daemon/guarding.h"
+#include "agent/daemon/incoming.h"
+#include "agent/daemon/losses.h"
 #include "agent/daemon/reconcile.h"
 #include "agent/daemon/report.h"
 #include "agent/observe/records.h"
 #include "agent/observe/watch.h"
 
-#define LOSSES_EVERY_USEC UINT64_C(10000000)
 /* A storm of acts does not make more passes than this over one guest. */
 #define LOOK_EVERY_USEC UINT64_C(20000)
-#define NEWCOMER_USEC UINT64_C(100000)
-#define NEWCOMERS_EVERY_USEC UINT64_C(1000000)
 /* Passes for which so many records ask at once may take a tenth of the time, and a second at once. */
 #define LOOK_STORM 16
 #define LOOK_SHARE 10
@@ -34,8 +32,6 @@
 #define QUICK_USEC UINT64_C(5000)
 #define QUICK_PAUSE_USEC 10000
 #define FEW_RECORDS 3
-/* What is known of a doer is asked anew after this time: programs and groups change. */
-#define DOER_USEC UINT64_C(1000000)
 
 /* ---- telling ----------------------------------------------------------------------------- */
 
@@ -44,8 +40,8 @@ static void log_event(const struct pf_held *held, const struct pf_event *event)
 	char role[PF_ROLE_TEXT_MAX], actor[64] = "-", latency[32] = "-", outside[32] = "-";
 
 	if (event->has_actor)
-		snprintf(actor, sizeof(actor), "%s[%d] uid=%u", event->actor.comm,
-			 event->actor.pid, event->actor.uid);
+		snprintf(actor, sizeof(actor), "%s[%d] uid=%u", event->actor.comm, event->actor.pid,
+			 event->actor.uid);
 	if (event->has_latency)
 		snprintf(latency, sizeof(latency), "%" PRIu64, event->latency_ns);
 	if (event->has_outside)
@@ -56,8 +52,8 @@ static void log_event(const struct pf_held *held, const struct pf_event *event)
 	       held ? held->name : "-", pf_event_kind_name(event->kind),
 	       pf_event_cause_name(event->cause), pf_event_action_name(event->action),
 	       event->has_thread ? event->tid : 0, pf_role_format(event->role, role), actor,
-	       event->has_actor && event->actor.cgroup ? event->actor.cgroup : "-",
-	       event->from_cpu, event->to_cpu, latency, outside, event->detail ?: "");
+	       event->has_actor && event->actor.cgroup ? event->actor.cgroup : "-", event->from_cpu,
+	       event->to_cpu, latency, outside, event->detail ?: "");
 }
 
 void pf_watching_tell(struct pf_agent *agent, const struct pf_held *held, struct pf_event *event)
@@ -83,349 +79,12 @@ static void tell(struct pf_event *event, void *ctx)
 	pf_watching_tell(teller->agent, teller->held, event);
 }
 
-/* ---- records ----------------------------------------------------------------------------- */
-
-static struct pf_held *find_held(struct pf_agent *agent, const char *uuid)
+struct pf_held *pf_watching_find(struct pf_agent *agent, const char *uuid)
 {
 	for (size_t i = 0; uuid && i < agent->held_count; i++)
 		if (strcmp(agent->held[i].uuid, uuid) == 0)
 			return &agent->held[i];
 	return NULL;
-}
-
-/* By the program that it runs: names can be chosen freely. */
-static bool is_libvirt(pid_t tgid)
-{
-	char link[32], exe[512];
-	const char *name;
-	ssize_t len;
-
-	snprintf(link, sizeof(link), "/proc/%d/exe", tgid);
-	len = readlink(link, exe, sizeof(exe) - 1);
-	if (len <= 0)
-		return false;
-	exe[len] = '\0';
-	name = strrchr(exe, '/');
-	name = name ? name + 1 : exe;
-	return strcmp(name, "libvirtd") == 0 || strcmp(name, "virtqemud") == 0;
-}
-
-/* Who did it, beyond what the record says. In a storm it is the same one again and again. */
-static const struct pf_doer *doer_of(struct pf_agent *agent, const struct pf_record *record)
-{
-	struct pf_doer *doer = &agent->watching.doer;
-	const struct pf_actor *actor = &record->actor;
-	uint64_t now = pf_now_usec();
-
-	if (now < doer->until_usec && doer->tgid == (pid_t)actor->tgid &&
-	    doer->cgid == actor->cgid && memcmp(doer->comm, actor->comm, sizeof(doer->comm)) == 0)
-		return doer;
-	free(doer->cgroup);
-	doer->tgid = (pid_t)actor->tgid;
-	doer->cgid = actor->cgid;
-	memcpy(doer->comm, actor->comm, sizeof(doer->comm));
-	doer->cgroup = pf_record_group_path(actor->cgid, doer->tgid);
-	doer->is_libvirt = is_libvirt(doer->tgid);
-	doer->until_usec = now + DOER_USEC;
-	return doer;
-}
-
-static void name_doer(struct pf_agent *agent, const struct pf_record *record,
-		      struct pf_event *event)
-{
-	const struct pf_doer *doer = event->has_actor ? doer_of(agent, record) : NULL;
-
-	if (doer && doer->cgroup)
-		event->actor.cgroup = strdup(doer->cgroup);
-}
-
-static void keep_act(struct pf_agent *agent, struct pf_held *held, const struct pf_record *record,
-		     const char *group, bool above, struct pf_event *event)
-{
-	const struct pf_knob_record *knob = (const struct pf_knob_record *)record;
-	struct pf_act act = {
-		.event = *event,
-		.whole = record->flags & PF_RF_THREADGROUP,
-		.by_libvirt = event->has_actor && doer_of(agent, record)->is_libvirt,
-		.by_manager = event->has_actor && event->actor.pid == 1,
-		.begun = record->flags & PF_RF_BEGUN,
-		.above = above,
-	};
-
-	act.has_role = pf_record_role(record, &act.event.role);
-	switch (record->kind) {
-	case PF_REC_MASK:
-		act.kind = PF_ACT_MASK;
-		break;
-	case PF_REC_MOVED:
-		act.kind = PF_ACT_MOVED;
-		break;
-	case PF_REC_CPU:
-		act.kind = PF_ACT_CPU;
-		break;
-	default:
-		act.kind = PF_ACT_KNOB;
-		act.knob = strdup(knob->knob);
-		act.group = strdup(group ?: "");
-		break;
-	}
-	*event = (struct pf_event){};
-	if ((act.kind == PF_ACT_KNOB && (!act.knob || !act.group)) ||
-	    pf_acts_is_ours(&held->acts, &act, group)) {
-		pf_event_clear(&act.event);
-		free(act.knob);
-		free(act.group);
-		return;
-	}
-	pf_acts_add(&held->acts, &act, pf_tries_fight(&held->tries) != NULL, pf_now_usec());
-}
-
-/* A CPU that goes or comes concerns every guest; whom it does is seen by what is repaired. */
-static void take_cpu(struct pf_agent *agent, const struct pf_record *record,
-		     const struct pf_clocks *clocks)
-{
-	for (size_t i = 0; i < agent->held_count; i++) {
-		struct pf_event event;
-
-		if (pf_record_event(record, NULL, clocks, &event) < 0)
-			return;
-		name_doer(agent, record, &event);
-		keep_act(agent, &agent->held[i], record, NULL, false, &event);
-		agent->held[i].woken = true;
-	}
-	pf_cpus_changing(agent);
-}
-
-static bool is_above(const struct pf_held *held, const char *group)
-{
-	const struct pf_guest_status *status = &held->status;
-	const char *own = status->thread_count ? status->threads[0].cgroup : NULL;
-	size_t len = strcmp(group, "/") == 0 ? 0 : strlen(group);
-
-	return own && strncmp(own, group, len) == 0 && own[len] == '/';
-}
-
-/*
- * A write to a group that is no guest's changed where guests' threads may run: above them, or
- * beside them where CPUs were taken for a partition. Whose they are is seen by looking.
- */
-static void take_above(struct pf_agent *agent, const struct pf_record *record,
-		       const struct pf_clocks *clocks)
-{
-	pf_auto_free char *group = pf_record_group_path(record->cgid, 0);
-
-	for (size_t i = 0; group && i < agent->held_count; i++) {
-		struct pf_held *held = &agent->held[i];
-		struct pf_event event;
-
-		held->woken = true;
-		if (!is_above(held, group) || pf_record_event(record, group, clocks, &event) < 0)
-			continue;
-		name_doer(agent, record, &event);
-		keep_act(agent, held, record, group, true, &event);
-		pf_event_clear(&event);
-	}
-}
-
-static bool is_float(const struct pf_record *record)
-{
-	return !(record->flags & PF_RF_OUT_CPU) &&
-	       (record->cause == PF_CAUSE_SCHEDULER || record->cause == PF_CAUSE_UNKNOWN);
-}
-
-/* A thread's mask or place asks for a pass only where it would be put right. */
-static bool asks_for_pass(const struct pf_held *held, const struct pf_record *record)
-{
-	bool enforced = held->status.name && held->status.mode != PF_MODE_OBSERVE &&
-			!held->released;
-
-	switch ((enum pf_rec_kind)record->kind) {
-	case PF_REC_ESCAPE:
-	case PF_REC_PLACED:
-		/* Where the scheduler puts a thread that may float is no reason either. */
-		return enforced && !is_float(record);
-	case PF_REC_MASK:
-		return enforced;
-	case PF_REC_MOVED:
-	case PF_REC_KNOB:
-	case PF_REC_GROUP:
-		return true;
-	case PF_REC_RETURN:
-	case PF_REC_THREAD:
-	case PF_REC_REFUSED:
-	case PF_REC_PAGES:
-	case PF_REC_NUMA:
-	case PF_REC_CPU:
-		break;
-	}
-	return false;
-}
-
-static void take_event(struct pf_agent *agent, struct pf_held *held,
-		       const struct pf_record *record, const char *group, struct pf_event *event)
-{
-	struct teller teller = {agent, held};
-
-	if (asks_for_pass(held, record)) {
-		held->woken = true;
-		held->look_records++;
-	}
-	switch ((enum pf_rec_kind)record->kind) {
-	case PF_REC_ESCAPE:
-	case PF_REC_PLACED:
-		pf_aways_add(&held->aways, event, false, is_float(record), pf_now_usec(), tell,
-			     &teller);
-		break;
-	case PF_REC_RETURN:
-		pf_aways_add(&held->aways, event, true, false, pf_now_usec(), tell, &teller);
-		break;
-	case PF_REC_MASK:
-	case PF_REC_MOVED:
-	case PF_REC_KNOB:
-		keep_act(agent, held, record, group, false, event);
-		break;
-	case PF_REC_REFUSED: /* nothing has changed: no pass, and nothing to wait for */
-		pf_watching_tell(agent, held, event);
-		break;
-	case PF_REC_PAGES:
-		/* The kernel moves pages one by one and all the time: those are summed up. */
-		if (record->cause == PF_CAUSE_SYSCALL)
-			pf_watching_tell(agent, held, event);
-		else if (record->cause == PF_CAUSE_NUMA_BALANCING)
-			held->pages_balanced += record->value;
-		else
-			held->pages_moved += record->value;
-		break;
-	case PF_REC_THREAD: /* taken before */
-	case PF_REC_NUMA: /* where it leaves the promise, that is told as an escape */
-	case PF_REC_GROUP:
-	case PF_REC_CPU:
-		break;
-	}
-}
-
-/* Not at once: it is told before it has its name, and often others follow. */
-static void take_newcomer(struct pf_agent *agent, struct pf_held *held)
-{
-	uint64_t when = pf_now_usec() + NEWCOMER_USEC;
-
-	if (when < held->newcomer_usec + NEWCOMERS_EVERY_USEC)
-		when = held->newcomer_usec + NEWCOMERS_EVERY_USEC;
-	held->newcomer_usec = when;
-	pf_reconcile_at(agent, held, when);
-}
-
-static void on_record(const struct pf_record *record, const char *uuid, const char *group,
-		      void *ctx)
-{
-	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
-	pf_auto_free char *found = NULL;
-	struct pf_agent *agent = ctx;
-	struct pf_held *held = find_held(agent, uuid);
-	const struct pf_clocks *clocks = &agent->watching.clocks;
-
-	if (record->kind == PF_REC_CPU)
-		take_cpu(agent, record, clocks);
-	if (!uuid && record->kind == PF_REC_KNOB && record->slot == PF_NOWHERE)
-		take_above(agent, record, clocks);
-	if (!held)
-		return;
-	held->counting = agent->watching.counting = true;
-	if (record->kind == PF_REC_THREAD) {
-		take_newcomer(agent, held);
-		return;
-	}
-	if (!group && record->kind == PF_REC_MOVED)
-		group = found = pf_record_group_path(record->cgid, (pid_t)record->tid);
-	if (record->kind == PF_REC_REFUSED && record->value)
-		group = found = pf_record_group_path(record->value, 0);
-	if (pf_record_event(record, group, clocks, &event) < 0)
-		return;
-	name_doer(agent, record, &event);
-	take_event(agent, held, record, group, &event);
-}
-
-/* ---- losses ------------------------------------------------------------------------------ */
-
-static void tell_loss(struct pf_agent *agent, struct pf_held *held, uint64_t suppressed,
-		      uint64_t lost, const char *why)
-{
-	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
-	struct pf_clocks clocks;
-
-	pf_event_init(&event, PF_EVENT_AGENT, PF_EVENT_LOST, PF_EVENT_OBSERVED);
-	pf_clocks_read(&clocks);
-	event.boot_ns = pf_now_usec() * 1000 + (uint64_t)clocks.sleep_ns;
-	event.wall_ns = event.boot_ns + (uint64_t)clocks.wall_ahead_ns;
-	event.suppressed = suppressed + lost;
-	if (asprintf(&event.detail, "%s: %" PRIu64 " held back, %" PRIu64 " lost", why, suppressed,
-		     lost) < 0)
-		event.detail = NULL;
-	pf_watching_tell(agent, held, &event);
-}
-
-static void tell_pages(struct pf_agent *agent, struct pf_held *held, enum pf_event_cause cause,
-		       uint64_t *pages)
-{
-	PF_CLEANUP(pf_event_clear) struct pf_event event = {};
-
-	if (!*pages)
-		return;
-	pf_event_init(&event, PF_EVENT_MEMORY, cause, PF_EVENT_OBSERVED);
-	if (asprintf(&event.detail, "%" PRIu64 " pages since the last count", *pages) < 0)
-		event.detail = NULL;
-	*pages = 0;
-	pf_watching_tell(agent, held, &event);
-}
-
-static void count_guest(struct pf_agent *agent, struct pf_held *held)
-{
-	uint64_t suppressed, lost = held->acts.lost + held->aways.lost;
-	struct pf_counters now;
-	struct pf_err err;
-
-	tell_pages(agent, held, PF_EVENT_NUMA_BALANCING, &held->pages_balanced);
-	tell_pages(agent, held, PF_EVENT_KERNEL_MEMORY, &held->pages_moved);
-	held->counting = false;
-	if (pf_watch_counters(agent->watching.watch, held->uuid, &now, &err) < 0)
-		return;
-	/* A slot that was given back takes its counts along. */
-	suppressed = now.suppressed > held->suppressed_told
-			     ? now.suppressed - held->suppressed_told : 0;
-	lost += now.dropped > held->dropped_told ? now.dropped - held->dropped_told : 0;
-	held->suppressed_told = now.suppressed;
-	held->dropped_told = now.dropped;
-	held->acts.lost = held->aways.lost = 0;
-	if (!suppressed && !lost)
-		return;
-	tell_loss(agent, held, suppressed, lost, "records of this guest");
-	/* The last ones may be held back or lost, too. */
-	held->counting = agent->watching.counting = true;
-}
-
-/*
- * Of guests that sent records, every ten seconds: only where some are told can others be held back
- * or find the ring full. Return: when it is to be called next, 0 for no time in particular.
- */
-static uint64_t count_losses(struct pf_agent *agent)
-{
-	struct pf_watching *watching = &agent->watching;
-	uint64_t missing, now = pf_now_usec();
-
-	if (!watching->reading || !watching->counting)
-		return 0;
-	if (now < watching->counted_usec + LOSSES_EVERY_USEC)
-		return watching->counted_usec + LOSSES_EVERY_USEC;
-	watching->counted_usec = now;
-	watching->counting = false;
-	for (size_t i = 0; i < agent->held_count; i++)
-		if (agent->held[i].counting)
-			count_guest(agent, &agent->held[i]);
-	missing = pf_watch_missing(watching->watch);
-	if (missing > watching->missing_told)
-		tell_loss(agent, NULL, 0, missing - watching->missing_told, "numbered records");
-	watching->missing_told = missing;
-	return watching->counting ? now + LOSSES_EVERY_USEC : 0;
 }
 
 /* ---- time -------------------------------------------------------------------------------- */
@@ -459,9 +118,9 @@ static uint64_t expire_guest(struct pf_agent *agent, struct pf_held *held)
 
 	if (!held->plan.count)
 		pf_acts_looked(&held->acts, &held->status, held->looked_usec);
-	return earlier(pf_acts_expire(&held->acts, &held->status, repairing(held), now, tell,
-				      &teller),
-		       pf_aways_expire(&held->aways, now, tell, &teller));
+	return earlier(
+		pf_acts_expire(&held->acts, &held->status, repairing(held), now, tell, &teller),
+		pf_aways_expire(&held->aways, now, tell, &teller));
 }
 
 static size_t add_pending(const struct pf_held *held, uint64_t *seqs)
@@ -495,7 +154,7 @@ static void note_pending(struct pf_agent *agent)
 
 static void expire_all(struct pf_agent *agent)
 {
-	uint64_t next = count_losses(agent);
+	uint64_t next = pf_losses_count(agent);
 
 	for (size_t i = 0; i < agent->held_count; i++)
 		next = earlier(next, expire_guest(agent, &agent->held[i]));
@@ -632,7 +291,7 @@ void pf_watching_looking(struct pf_agent *agent, const struct pf_held *held)
 
 static bool is_released(struct pf_agent *agent, const char *uuid)
 {
-	const struct pf_held *held = find_held(agent, uuid);
+	const struct pf_held *held = pf_watching_find(agent, uuid);
 
 	return held && held->released;
 }
@@ -743,7 +402,7 @@ static int open_watch(struct pf_agent *agent, struct pf_err *err)
 	pf_auto_free char *seen = NULL, *spool = NULL;
 	struct pf_watch_options options = {
 		.pin_path = agent->config.pin_path,
-		.on_record = on_record,
+		.on_record = pf_incoming_record,
 		.arg = agent,
 	};
 
@@ -763,7 +422,8 @@ static void say_origin(const struct pf_watch *watch)
 	static const char *const texts[] = {
 		[PF_BPF_LOADED] = "eBPF programs loaded",
 		[PF_BPF_ADOPTED] = "eBPF programs adopted: nothing was missed",
-		[PF_BPF_REPLACED] = "eBPF programs of another build replaced, counters carried over",
+		[PF_BPF_REPLACED] =
+			"eBPF programs of another build replaced, counters carried over",
 		[PF_BPF_RENEWED] = "eBPF programs loaded anew: the pins that were there could not "
 				   "be used, counters begin at 0",
 	};
@@ -798,8 +458,10 @@ int pf_watching_start(struct pf_agent *agent, struct pf_err *err)
 	int r = open_watch(agent, &why);
 
 	if (r < 0) {
-		pf_log(LOG_WARNING, "eBPF is not used, drift is found by looking every %" PRIu64
-		       " ms and without its doer: %s", agent->config.interval_usec / 1000, why.text);
+		pf_log(LOG_WARNING,
+		       "eBPF is not used, drift is found by looking every %" PRIu64
+		       " ms and without its doer: %s",
+		       agent->config.interval_usec / 1000, why.text);
 		agent->watching.refusal = strdup(why.text);
 	} else {
 		say_origin(agent->watching.watch);
@@ -819,8 +481,8 @@ void pf_watching_stop(struct pf_agent *agent)
 		pf_acts_expire(&agent->held[i].acts, &agent->held[i].status, false, UINT64_MAX,
 			       tell, &teller);
 		while (agent->held[i].aways.count)
-			pf_aways_end(&agent->held[i].aways,
-				     agent->held[i].aways.items[0].event.tid, tell, &teller);
+			pf_aways_end(&agent->held[i].aways, agent->held[i].aways.items[0].event.tid,
+				     tell, &teller);
 	}
 	note_pending(agent);
 	sd_event_source_unref(watching->ring);

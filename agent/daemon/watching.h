@@ -56,3 +56,6 @@ void pf_watching_ended(struct pf_agent *agent, struct pf_held *held);
 
 /* Logs and records a copy of @event, of a guest or, where @held is NULL, of the agent itself. */
 void pf_watching_tell(struct pf_agent *agent, const struct pf_held *held, struct pf_event *event);
+
+/* The guest with that UUID, among those that are held; NULL for none or a NULL @uuid. */
+struct pf_held *pf_watching_find(struct pf_agent *agent, const char *uuid);
