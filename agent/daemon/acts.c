@@ -279,6 +279,17 @@ static enum rank rank_in(const struct pf_act *act, const struct pf_step *step, b
 	return rank;
 }
 
+/* Notes what became of a step with one of the acts that it is the remedy of. */
+static void note_outcome(struct pf_act *act, const struct pf_outcome *outcome)
+{
+	if (outcome->result == PF_OUTCOME_NOT_RUN)
+		act->unfinished = true;
+	else if (outcome->result == PF_OUTCOME_FAILED)
+		act->failed = true;
+	else if (outcome->settled_ns > act->settled_ns)
+		act->settled_ns = outcome->settled_ns;
+}
+
 /* Notes the step's end with the acts that are nearest to it. Return: whether there is one. */
 static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t step_index)
 {
@@ -302,10 +313,7 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 		/* libvirt writes what it promises: where somebody else did, too, it's theirs. */
 		if (rank_in(act, step, back) != best || (strangers && act->by_libvirt))
 			continue;
-		if (outcome->result == PF_OUTCOME_FAILED)
-			act->failed = true;
-		else if (outcome->settled_ns > act->settled_ns)
-			act->settled_ns = outcome->settled_ns;
+		note_outcome(act, outcome);
 	}
 	return best != RANK_NONE;
 }
@@ -326,15 +334,18 @@ static void remember_begun(struct pf_acts *acts, const struct pf_act *act)
 		acts->told_begun[acts->next_begun++ % room] = act->event.boot_ns;
 }
 
-static void tell_repaired(struct pf_act *act, const struct pf_repair *repair, pf_tell_fn tell,
-			  void *ctx)
+static void note_latency(struct pf_act *act, const struct pf_repair *repair)
 {
 	uint64_t settled = act->settled_ns + (uint64_t)repair->sleep_ns;
 
-	name_act(act);
-	act->event.action = PF_EVENT_REPAIRED;
 	act->event.has_latency = settled > act->event.boot_ns;
 	act->event.latency_ns = act->event.has_latency ? settled - act->event.boot_ns : 0;
+}
+
+static void tell_repaired(struct pf_act *act, pf_tell_fn tell, void *ctx)
+{
+	name_act(act);
+	act->event.action = PF_EVENT_REPAIRED;
 	tell(&act->event, ctx);
 }
 
@@ -457,7 +468,7 @@ static size_t repair_group(struct pf_acts *acts, const struct pf_repair *repair,
 	for (; i < repair->count && repair->plan->steps[i].act == act; i++) {
 		const struct pf_step *step = &repair->plan->steps[i];
 
-		if (!counts(&repair->outcomes[i]) && !came_along(repair, i))
+		if (!counts(&repair->outcomes[i]) && !step->put_off && !came_along(repair, i))
 			continue;
 		if (settle(acts, repair, i))
 			known = true;
@@ -478,15 +489,19 @@ void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_t
 	for (size_t i = 0; i < acts->count;) {
 		struct pf_act *act = &acts->items[i];
 
-		if (act->failed)
+		if (act->failed) {
 			tell_failed(act, tell, ctx);
-		else if (act->settled_ns) {
-			remember_begun(acts, act);
-			tell_repaired(act, repair, tell, ctx);
-			forget(acts, i);
-			continue;
+			act->settled_ns = 0;
+		} else if (act->settled_ns) {
+			note_latency(act, repair);
+			if (!act->unfinished) {
+				remember_begun(acts, act);
+				tell_repaired(act, tell, ctx);
+				forget(acts, i);
+				continue;
+			}
 		}
-		act->settled_ns = 0;
+		act->unfinished = false;
 		i++;
 	}
 }
@@ -530,6 +545,10 @@ static bool is_off(const struct pf_guest_status *status)
 static void tell_observed(struct pf_act *act, const struct pf_guest_status *status, pf_tell_fn tell,
 			  void *ctx)
 {
+	if (act->settled_ns) { /* what was to follow never came */
+		tell_repaired(act, tell, ctx);
+		return;
+	}
 	/* libvirt's are told as what they are for: a promise that has changed. */
 	if (act->kind == PF_ACT_CPU || act->failure_told || act->by_libvirt || act->begun ||
 	    (act->above && !is_off(status)) ||

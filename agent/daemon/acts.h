@@ -36,6 +36,7 @@ struct pf_act {
 	/* pf_acts' own */
 	uint64_t since_usec;
 	uint64_t settled_ns; /* CLOCK_MONOTONIC, of the last step that put it right; 0: none */
+	bool unfinished;     /* steps that put it right were put off: told when they are done */
 	bool failed;	     /* a step that should have put it right failed */
 	bool failure_told;
 };
@@ -105,9 +106,10 @@ const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_
  * pf_acts_repaired - tells the acts that the carried out plan has put right, and forgets them
  *
  * A step belongs to the act that is nearest to it: the same thread or knob, else the same leaf,
- * else something above both, else a CPU that went or came. An act's latency ends with the last of
- * its steps. Steps of a guest that was held before and that belong to no act are told as one event
- * an act of the plan, with cause unknown.
+ * else something above both, else a CPU that went or came. An act is told when the last of its
+ * steps is done, those that were put off included, and its latency ends with that. Steps of a guest
+ * that was held before and that belong to no act are told as one event an act of the plan, with
+ * cause unknown.
  */
 void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_tell_fn tell,
 		      void *ctx);

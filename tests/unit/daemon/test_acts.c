@@ -410,6 +410,46 @@ static void what_systemd_put_right_along_with_another_knob_is_told_with_its_doer
 	pf_acts_clear(&acts);
 }
 
+static void an_act_is_told_when_what_was_put_off_is_done_or_its_time_is_over(void **state)
+{
+	static const struct pf_tries no_tries;
+	struct pf_acts acts = {};
+	struct pf_step steps[] = {
+		{.kind = PF_STEP_CONTROLLERS, .group = (char *)"/g", .act = 1},
+		{.kind = PF_STEP_KNOB, .group = (char *)"/g/libvirt", .knob = (char *)"cpu.max",
+		 .role = vcpu0, .act = 2, .put_off = true},
+	};
+	struct pf_plan plan = {.steps = steps, .count = 2};
+	struct pf_outcome outcomes[] = {
+		{.result = PF_OUTCOME_DONE, .settled_ns = BOOT - SLEPT + 1000},
+		{.result = PF_OUTCOME_NOT_RUN},
+	};
+	const struct pf_kept kept = {100, vcpu0};
+	const struct pf_repair first = {.plan = &plan, .outcomes = outcomes, .count = 2,
+					.was_held = true, .tries = &no_tries, .sleep_ns = SLEPT,
+					.kept = &kept, .kept_count = 1};
+	const struct pf_guest_status held = {.state = PF_STATE_HELD};
+
+	(void)state;
+	add_knob(&acts, "/g", "cgroup.subtree_control", false);
+	pf_acts_repaired(&acts, &first, tell, NULL);
+	assert_int_equal(told_count, 0);
+	steps[1].put_off = false;
+	repair(&acts, &steps[1], 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].action, PF_EVENT_REPAIRED);
+	assert_int_equal(acts.count, 0);
+	/* What was put off was put right by somebody else: the repair is told as it was. */
+	steps[1].put_off = true;
+	add_knob(&acts, "/g", "cgroup.subtree_control", false);
+	pf_acts_repaired(&acts, &first, tell, NULL);
+	pf_acts_expire(&acts, &held, false, 60 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[1].action, PF_EVENT_REPAIRED);
+	assert_int_equal(told[1].latency_ns, 1000);
+	pf_acts_clear(&acts);
+}
+
 static void a_failure_is_told_once_and_its_repair_again(void **state)
 {
 	struct pf_acts acts = {};
@@ -633,6 +673,8 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(libvirt_is_known_to_write_until_it_has_written, setup),
 		cmocka_unit_test_setup(what_libvirt_left_behind_is_no_drift, setup),
+		cmocka_unit_test_setup(
+			an_act_is_told_when_what_was_put_off_is_done_or_its_time_is_over, setup),
 		cmocka_unit_test_setup(a_failure_is_told_once_and_its_repair_again, setup),
 		cmocka_unit_test_setup(a_guest_brought_back_is_one_repair, setup),
 		cmocka_unit_test_setup(a_move_is_not_why_a_knob_differs, setup),
