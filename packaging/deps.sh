@@ -11,7 +11,7 @@ build=(git binutils gcc make pkg-config clang llvm bpftool libc6-dev
 tests=(libcmocka-dev shellcheck mandoc jq curl python3 libasan8 libubsan1)
 lab=(linux-image-amd64 qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients
 	libvirt-daemon-driver-qemu systemd systemd-container dbus busybox-static cpio xz-utils
-	kmod numactl util-linux iproute2 procps)
+	kmod numactl util-linux iproute2 procps e2fsprogs)
 all=("${build[@]}" "${tests[@]}" "${lab[@]}")
 
 quiet=0

@@ -5,64 +5,135 @@
 # Each file says at its top which hosts it wants, a line each:
 #   # lab: TOPOLOGY systemd|no-systemd [lsm=LIST]  on Debian 12's kernel
 #   # newer: TOPOLOGY systemd|no-systemd VERSION   as well, when PF_NEWER=1 is set
+# Suites wait more than they compute, so PF_LANES hosts (2) run side by side; each suite's output
+# comes in one piece.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 lab=tests/lab/lab
 make -s all e2e-tools stop .build/bench/standin || exit 1
+work=$(mktemp -d)
+
+# Hosts that are still up were left by somebody who interrupted us.
+clean_up() {
+	local file
+	: > "$work/suites"
+	for file in "$work"/up.*; do
+		[[ ! -e $file ]] || $lab off --name "$(cat "$file")"
+	done
+	wait
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
 
 hosts_of() {
 	sed -n 's/^# lab: //p' "$1"
 	[[ ${PF_NEWER:-} != 1 ]] || sed -n 's/^# newer: //p' "$1"
 }
 
-# Of run_group, whose variables it uses.
-boot_host() {
+# Prints the next suite as "HOST|FILE" and takes it off the list: one for the host that is up, else
+# the first.
+next_suite() {
+	local host=$1 line
+	(
+		flock 9
+		line=$(grep -m 1 -nF -- "$host|" "$work/suites" || grep -m 1 -n . "$work/suites") || exit
+		sed -i "${line%%:*}d" "$work/suites"
+		printf '%s\n' "${line#*:}"
+	) 9> "$work/lock"
+}
+
+# Prints standard input in one piece, or as it comes where nobody else prints.
+in_one_piece() {
+	if [[ $lanes == 1 ]]; then
+		cat
+		return
+	fi
+	local piece
+	piece=$(mktemp -p "$work")
+	cat > "$piece"
+	( flock 8; cat "$piece" ) 8> "$work/print"
+	rm "$piece"
+}
+
+# The functions below use each other's variables: a lane is a subshell with one host at most.
+try_boot() {
+	local topology mode rest lsm='' kernel=''
+	read -r topology mode rest <<< "$1"
+	[[ $rest == lsm=* ]] && lsm=${rest#lsm=} || kernel=$rest
+	name="check$lane-$topology-$mode${rest:+-${rest//[^a-z0-9.]/-}}"
 	$lab boot --name "$name" --topology "$topology" "--$mode" \
 		${kernel:+--kernel "$kernel"} ${lsm:+--lsm "$lsm"} 2>&1 | sed 's/^/# /'
 }
 
-run_group() {
-	local host=$1 topology mode kernel lsm='' name status
-	shift
-	read -r topology mode kernel <<< "$host"
-	[[ $kernel != lsm=* ]] || lsm=${kernel#lsm=} kernel=''
-	name="check-$topology-$mode${kernel:+-$kernel}"
-	echo "# boot $host"
+boot() {
+	echo "# boot $1"
 	# An emulated kernel on a busy machine may lock up on its way; what runs in it does not count yet.
-	if ! boot_host && ! boot_host; then
-		echo "not ok - lab: a host of $host boots"
+	if try_boot "$1" || try_boot "$1"; then
+		echo "ok - lab: a host of $1 boots"
+		up=$1
+		echo "$name" > "$work/up.$lane"
+	else
+		echo "not ok - lab: a host of $1 boots"
 		return 1
 	fi
-	echo "ok - lab: a host of $host boots"
-	PF_LAB=1 $lab run --name "$name" --timeout 3600 --env PF_LAB=1 \
-		--env "PF_ONLY=${PF_ONLY:-}" --env "PF_CONFIG=${PF_CONFIG:-}" \
-		--env "PF_PATIENCE=${PF_PATIENCE:-}" tests/e2e/inside.sh "$@"
-	status=$?
+}
+
+off() {
+	local host=$up
+	[[ -n $host ]] || return 0
+	up=''
+	rm -f "$work/up.$lane"
 	if $lab off --name "$name" 2>&1 | sed 's/^/# /'; then
 		echo "ok - lab: the host of $host powers off cleanly"
 	else
 		echo "not ok - lab: the host of $host powers off cleanly"
-		status=1
+		return 1
 	fi
+}
+
+run_suite() {
+	local started=$SECONDS status
+	PF_LAB=1 $lab run --name "$name" --timeout 3600 --env PF_LAB=1 \
+		--env "PF_ONLY=${PF_ONLY:-}" --env "PF_CONFIG=${PF_CONFIG:-}" \
+		--env "PF_PATIENCE=${PF_PATIENCE:-}" tests/e2e/inside.sh "$1"
+	status=$?
+	echo "# $1 on $up: $((SECONDS - started)) s"
+	return $status
+}
+
+run_lane() {
+	local lane=$1 up='' name='' suite host status=0
+	while suite=$(next_suite "$up") && [[ -n $suite ]]; do
+		host=${suite%%|*}
+		if [[ $host != "$up" ]]; then
+			off || status=1
+			boot "$host" || { status=1; continue; }
+		fi
+		run_suite "${suite#*|}" > >(in_one_piece) || status=1
+		wait $!
+	done
+	off || status=1
 	return $status
 }
 
 set -o pipefail
 status=0
-declare -A groups=()
-order=()
 for file in "$@"; do
-	if [[ -z $(hosts_of "$file") ]]; then
+	hosts_of "$file" | sed "s|\$|\|$file|" >> "$work/suites"
+	if ! grep -qF -- "|$file" "$work/suites"; then
 		echo "not ok - $file: has no '# lab:' line"
 		status=1
 	fi
-	while read -r host; do
-		[[ -n ${groups[$host]:-} ]] || order+=("$host")
-		groups[$host]+=" $file"
-	done < <(hosts_of "$file")
 done
-for host in "${order[@]}"; do
-	# shellcheck disable=SC2086
-	run_group "$host" ${groups[$host]} || status=1
+lanes=${PF_LANES:-2}
+[[ $(wc -l < "$work/suites") -gt 1 ]] || lanes=1
+pids=()
+for ((lane = 1; lane <= lanes; lane++)); do
+	run_lane "$lane" &
+	pids+=($!)
+done
+for pid in "${pids[@]}"; do
+	wait "$pid" || status=1
 done
 exit $status
