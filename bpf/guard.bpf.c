@@ -43,6 +43,31 @@ pf_inline u32 guarded(u32 slot_plus_1)
 	return slot_plus_1 && slot_at(slot_plus_1)->flags & PF_SLOT_GUARD ? slot_plus_1 : 0;
 }
 
+/*
+ * The slot by which a group is guarded plus one, else 0: a leaf by the table, what is around the
+ * leaves by `watched`, and what is made there by its parent. So a leaf that libvirt makes for a
+ * hot-plugged vCPU is guarded from its first moment on, before the agent knows what it is for.
+ */
+static __noinline u32 guard_of(u64 cgid, u64 parent_cgid)
+{
+	u32 slot_plus_1 = slot_of_group(cgid), *around;
+
+	if (slot_plus_1)
+		return guarded(slot_plus_1);
+	around = bpf_map_lookup_elem(&watched, &cgid);
+	if (!around)
+		around = bpf_map_lookup_elem(&watched, &parent_cgid);
+	return around ? guarded(*around) : 0;
+}
+
+pf_inline u32 guard_of_task(struct task_struct *p)
+{
+	struct cgroup *group = p->cgroups->dfl_cgrp;
+	struct cgroup_subsys_state *parent = group->self.parent;
+
+	return guard_of(group->kn->id, parent ? parent->cgroup->kn->id : 0);
+}
+
 static __noinline bool is_stranger(u32 slot_plus_1)
 {
 	struct task_struct *current = bpf_get_current_task_btf();
@@ -52,7 +77,7 @@ static __noinline bool is_stranger(u32 slot_plus_1)
 
 	if (current->tgid == 1 || current->flags & PF_PF_KTHREAD)
 		return false;
-	own = slot_of_group(group_of(current));
+	own = guard_of_task(current);
 	if (own && slot_at(own)->guest == slot_at(slot_plus_1)->guest)
 		return false;
 	file = BPF_CORE_READ(current, mm, exe_file);
@@ -80,6 +105,16 @@ pf_inline bool count_refusal(u32 slot_plus_1)
 	return false;
 }
 
+/* What is in no leaf, or in one that nobody knows yet, is no role's. */
+pf_inline void record_refused_slot(struct pf_record *r, u32 slot_plus_1, u64 cgid)
+{
+	record_slot(r, slot_plus_1);
+	if (slot_of_group(cgid))
+		return;
+	r->role = PF_REC_ROLE_NONE;
+	r->role_index = 0;
+}
+
 pf_inline struct pf_knob_record *begin_refusal(u32 slot_plus_1, u16 cause, u64 cgid)
 {
 	struct pf_knob_record *k;
@@ -92,7 +127,7 @@ pf_inline struct pf_knob_record *begin_refusal(u32 slot_plus_1, u16 cause, u64 c
 		return NULL;
 	}
 	record_begin(&k->rec, bpf_ktime_get_boot_ns(), PF_REC_REFUSED, cause, cgid);
-	record_slot(&k->rec, slot_plus_1);
+	record_refused_slot(&k->rec, slot_plus_1, cgid);
 	__builtin_memset(k->rec.comm, 0, sizeof(k->rec.comm));
 	actor_is_current(&k->rec.actor);
 	k->rec.flags = PF_RF_ACTOR;
@@ -115,19 +150,6 @@ pf_inline struct pf_act *act_of_current(void)
 	return bpf_task_storage_get(&acts, bpf_get_current_task_btf(), NULL, 0);
 }
 
-/* The slot of a thread that the current task may not touch plus one, else 0. */
-pf_inline u32 forbidden(struct task_struct *p)
-{
-	u32 slot_plus_1 = guarded(slot_of_group(group_of(p)));
-
-	if (!slot_plus_1 || p->tgid == bpf_get_current_task_btf()->tgid ||
-	    !is_stranger(slot_plus_1))
-		return 0;
-	return slot_plus_1;
-}
-
-#define set_name(k, name) __builtin_memcpy((k)->knob, name, sizeof(name))
-
 pf_inline void describe_move(struct pf_knob_record *k, const struct pf_act *act)
 {
 	k->rec.cause = act->cause;
@@ -136,10 +158,16 @@ pf_inline void describe_move(struct pf_knob_record *k, const struct pf_act *act)
 	__builtin_memcpy(k->text, act->text, sizeof(k->text));
 }
 
-/* sched_setaffinity(2), a move or a controller taken away, else a scheduling policy. */
-pf_inline void describe_sched(struct pf_knob_record *k, const struct pf_act *act)
+#define set_name(k, name) __builtin_memcpy((k)->knob, name, sizeof(name))
+
+/* sched_setaffinity(2), a move or a controller taken away, else a scheduling policy; or pages. */
+pf_inline void describe(struct pf_knob_record *k, u16 cause)
 {
-	if (!act && policy.head.hooks & PF_HOOK_AFFINITY)
+	const struct pf_act *act = act_of_current();
+
+	if (cause == PF_CAUSE_SYSCALL)
+		set_name(k, "migrate_pages");
+	else if (!act && policy.head.hooks & PF_HOOK_AFFINITY)
 		set_name(k, "sched_setscheduler");
 	else if (!act || act->cause == PF_CAUSE_AFFINITY)
 		set_name(k, "sched_setaffinity");
@@ -147,45 +175,35 @@ pf_inline void describe_sched(struct pf_knob_record *k, const struct pf_act *act
 		describe_move(k, act);
 }
 
-SEC("lsm/task_setscheduler")
-int BPF_PROG(pf_guard_sched, struct task_struct *p, int ret)
+/* Return: -EPERM, and it has been told, when the current task may not do that to @p; else 0. */
+pf_inline int judge(struct task_struct *p, u16 cause)
 {
+	u32 slot_plus_1 = guard_of_task(p);
 	struct pf_knob_record *k;
-	u32 slot_plus_1;
 
-	if (ret)
-		return ret;
-	slot_plus_1 = forbidden(p);
-	if (!slot_plus_1)
+	if (!slot_plus_1 || p->tgid == bpf_get_current_task_btf()->tgid ||
+	    !is_stranger(slot_plus_1))
 		return 0;
-	k = begin_refusal(slot_plus_1, PF_CAUSE_AFFINITY, group_of(p));
+	k = begin_refusal(slot_plus_1, cause, group_of(p));
 	if (!k)
 		return -EPERM;
 	record_thread(&k->rec, p);
-	describe_sched(k, act_of_current());
+	describe(k, cause);
 	submit(k, slot_plus_1);
 	return -EPERM;
+}
+
+SEC("lsm/task_setscheduler")
+int BPF_PROG(pf_guard_sched, struct task_struct *p, int ret)
+{
+	return ret ?: judge(p, PF_CAUSE_AFFINITY);
 }
 
 /* migrate_pages(2) and move_pages(2) on another process. */
 SEC("lsm/task_movememory")
 int BPF_PROG(pf_guard_pages, struct task_struct *p, int ret)
 {
-	struct pf_knob_record *k;
-	u32 slot_plus_1;
-
-	if (ret)
-		return ret;
-	slot_plus_1 = forbidden(p);
-	if (!slot_plus_1)
-		return 0;
-	k = begin_refusal(slot_plus_1, PF_CAUSE_SYSCALL, group_of(p));
-	if (!k)
-		return -EPERM;
-	record_thread(&k->rec, p);
-	set_name(k, "migrate_pages");
-	submit(k, slot_plus_1);
-	return -EPERM;
+	return ret ?: judge(p, PF_CAUSE_SYSCALL);
 }
 
 /* From Linux 6.2 on. */
@@ -203,22 +221,6 @@ pf_inline int pid_of_text(const char *text)
 		pid = pid * 10 + text[i] - '0';
 	}
 	return pid;
-}
-
-pf_inline int judge_move(struct task_struct *p, const struct pf_act *act)
-{
-	u32 slot_plus_1 = forbidden(p);
-	struct pf_knob_record *k;
-
-	if (!slot_plus_1)
-		return 0;
-	k = begin_refusal(slot_plus_1, PF_CAUSE_CGROUP_MOVE, group_of(p));
-	if (!k)
-		return -EPERM;
-	record_thread(&k->rec, p);
-	describe_move(k, act);
-	submit(k, slot_plus_1);
-	return -EPERM;
 }
 
 /*
@@ -243,25 +245,13 @@ int BPF_PROG(pf_guard_move, struct inode *inode, int mask, int ret)
 	p = bpf_task_from_pid(pid_of_text(act->text));
 	if (!p)
 		return 0;
-	ret = judge_move(p, act);
+	ret = judge(p, PF_CAUSE_CGROUP_MOVE);
 	bpf_task_release(p);
 	return ret;
 }
 
 /* ---- control files ----------------------------------------------------------------------- */
 
-/* By the group that the file is in: a leaf by the table, what is around the leaves by `watched`. */
-pf_inline u32 guarded_group(u64 cgid)
-{
-	u32 slot_plus_1 = slot_of_group(cgid), *around;
-
-	if (slot_plus_1)
-		return guarded(slot_plus_1);
-	around = bpf_map_lookup_elem(&watched, &cgid);
-	return around ? guarded(*around) : 0;
-}
-
-/* What is around the leaves is no role's. */
 static __noinline int refuse_write(u32 slot_plus_1, u64 cgid, const unsigned char *name)
 {
 	char knob[PF_KNOB_LEN] = {};
@@ -271,10 +261,6 @@ static __noinline int refuse_write(u32 slot_plus_1, u64 cgid, const unsigned cha
 	k = begin_refusal(slot_plus_1, cause_of_knob(knob) ?: PF_CAUSE_CONTROL, cgid);
 	if (!k)
 		return -EPERM;
-	if (!slot_of_group(cgid)) {
-		k->rec.role = PF_REC_ROLE_NONE;
-		k->rec.role_index = 0;
-	}
 	__builtin_memcpy(k->knob, knob, sizeof(knob));
 	submit(k, slot_plus_1);
 	return -EPERM;
@@ -284,6 +270,7 @@ static __noinline int refuse_write(u32 slot_plus_1, u64 cgid, const unsigned cha
 SEC("lsm/file_permission")
 int BPF_PROG(pf_guard_file, struct file *file, int mask, int ret)
 {
+	struct dentry *dir;
 	u32 slot_plus_1;
 	u64 cgid;
 
@@ -291,8 +278,9 @@ int BPF_PROG(pf_guard_file, struct file *file, int mask, int ret)
 		return ret;
 	if (!(mask & PF_MAY_WRITE) || file->f_inode->i_sb->s_magic != CGROUP2_SUPER_MAGIC)
 		return 0;
-	cgid = file->f_path.dentry->d_parent->d_inode->i_ino;
-	slot_plus_1 = guarded_group(cgid);
+	dir = file->f_path.dentry->d_parent;
+	cgid = dir->d_inode->i_ino;
+	slot_plus_1 = guard_of(cgid, dir->d_parent->d_inode->i_ino);
 	if (!slot_plus_1 || !is_stranger(slot_plus_1))
 		return 0;
 	return refuse_write(slot_plus_1, cgid, file->f_path.dentry->d_name.name);

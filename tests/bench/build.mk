@@ -25,3 +25,11 @@ $(B)/bench/standin: tests/bench/standin.c
 .PHONY: bench-scale
 bench-scale: all $(B)/bench/standin ## measure repairs and 200 guests in the lab; writes docs/benchmarks-repair.md
 	tests/bench/scale
+
+$(B)/bench/guard: $(B)/obj/tests/bench/guard.o $(B)/obj/agent/base/err.o $(B)/obj/agent/base/set.o \
+		$(patsubst bpf/%.c,$(B)/obj/bpf/%.o,$(filter-out %.bpf.c,$(wildcard bpf/*.c)))
+	$(CC) $(CFLAGS) $(HARDEN_LD) -o $@ $^ -lbpf -lpthread -lm
+
+.PHONY: bench-guard
+bench-guard: $(B)/bench/guard ## measure in the lab what the guard costs others; writes docs/benchmarks-guard.md
+	tests/bench/guard

@@ -111,6 +111,29 @@ test_a_hung_agent_is_ended_by_the_watchdog()
 	systemctl daemon-reload
 }
 
+test_the_sandboxed_unit_can_guard()
+{
+	local tid knob
+	tid=$(vcpu_tid served 0) knob=$(lab_scope served)/vcpu0/cpuset.cpus
+	mkdir -p /etc/pinfold/pinfold.conf.d
+	printf '[defaults]\nmode = guard\n[guard]\nwhen-dead = stay\n' \
+		> /etc/pinfold/pinfold.conf.d/10-guard.conf
+	systemctl reload pinfoldd
+	wait_for 60 test -e /sys/fs/bpf/pinfold/guard
+	wait_for 60 denied taskset -pc 0-7 "$tid"
+	denied write_knob "$knob" 7
+	kill -KILL "$(main_pid)"
+	denied taskset -pc 0-7 "$tid"
+	denied write_knob "$knob" 7
+	is 2 allowed "$tid"
+	wait_for 60 unit_is active
+	wait_for 60 held
+	rm /etc/pinfold/pinfold.conf.d/10-guard.conf
+	systemctl reload pinfoldd
+	wait_for 60 taskset -pc 2 "$tid"
+	[[ ! -e /sys/fs/bpf/pinfold/guard ]]
+}
+
 test_only_root_and_the_group_may_change_and_others_may_not_read()
 {
 	refuses 3 setpriv --reuid 65534 --regid 65534 --clear-groups /usr/local/bin/pinfold status

@@ -11,9 +11,10 @@ GUARD=$'[defaults]\nmode = guard\n[agent]\nlog-level = debug'
 
 setup()
 {
-	guest warden --vcpus 2 --max-vcpus 3 --memory 64 --cputune "
+	guest warden --vcpus 2 --max-vcpus 4 --memory 64 --cputune "
 		<vcpupin vcpu='0' cpuset='2'/><vcpupin vcpu='1' cpuset='3'/>
-		<vcpupin vcpu='2' cpuset='5'/><emulatorpin cpuset='0-1'/>" \
+		<vcpupin vcpu='2' cpuset='5'/><vcpupin vcpu='3' cpuset='7'/>
+		<emulatorpin cpuset='0-1'/>" \
 		--numatune "<memory mode='restrictive' nodeset='0-1'/>"
 	guest freeman --memory 64 --cputune "<vcpupin vcpu='0' cpuset='6'/>" --metadata "
 		<pinfold:policy xmlns:pinfold='urn:pinfold:policy:1' mode='observe'/>"
@@ -44,17 +45,6 @@ guards()
 	local tid
 	tid=$(vcpu_tid warden 0)
 	! taskset -pc "$(allowed "$tid")" "$tid"
-}
-
-# denied COMMAND...: it ends with EPERM's words.
-denied()
-{
-	local out
-	if out=$("$@" 2>&1); then
-		echo "$*: succeeded, and should have been refused"
-		return 1
-	fi
-	[[ $out == *"Operation not permitted"* ]] || { echo "$*: $out"; return 1; }
 }
 
 # newest: number of the newest event; the store writes in batches.
@@ -224,6 +214,33 @@ test_libvirt_systemd_and_qemu_go_on_as_before()
 	# What came meanwhile is guarded, too.
 	denied taskset -pc 0-7 "$(vcpu_tid warden 2)"
 	denied taskset -pc 0-7 "$(iothread_tid warden 1)"
+}
+
+# While the agent stands still nobody can have told the programs what the new leaf is for.
+test_a_hot_plugged_vcpu_is_guarded_before_the_agent_knows_of_it()
+{
+	local a tid agent
+	a=$(lab_scope warden) agent=$(agent_pid)
+	trap 'kill -CONT "$agent"' EXIT
+	kill -STOP "$agent"
+	virsh -q setvcpus warden 4 --live
+	wait_for 60 vcpu_tid warden 3
+	tid=$(vcpu_tid warden 3)
+	becomes "${a#/sys/fs/cgroup}/vcpu3" leaf_of "$tid"
+	becomes 7 allowed "$tid"
+	denied taskset -pc 0 "$tid"
+	denied moves 0 "$a/vcpu3/cpuset.cpus"
+	denied moves "$tid" "$a/emulator/cgroup.threads"
+	denied moves "$tid" "$FOREIGN/cgroup.procs"
+	is 7 allowed "$tid"
+	is 7 cat "$a/vcpu3/cpuset.cpus"
+	# A group that nobody knows is no way in, either.
+	mkdir "$a/stranger"
+	denied moves threaded "$a/stranger/cgroup.type"
+	rmdir "$a/stranger"
+	kill -CONT "$agent"
+	becomes_held warden
+	denied taskset -pc 0 "$tid"
 }
 
 test_nothing_else_is_refused()

@@ -147,6 +147,17 @@ never()
 	fi
 }
 
+# denied COMMAND...: it ends with EPERM's words.
+denied()
+{
+	local out
+	if out=$("$@" 2>&1); then
+		echo "$*: succeeded, and should have been refused"
+		return 1
+	fi
+	[[ $out == *"Operation not permitted"* ]] || { echo "$*: $out"; return 1; }
+}
+
 # refuses STATUS COMMAND...: it ends with that exit status.
 refuses()
 {
