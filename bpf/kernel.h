@@ -79,7 +79,9 @@ struct mm_struct;
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
-	int on_rq; /* 2: being migrated from one run queue to another, whose lock is held */
+	/* 2: being migrated from one run queue to another, whose lock is held; unsigned, so that it
+	 * may be read where it is a byte (7.x). */
+	unsigned int on_rq;
 	struct sched_entity se;
 	struct mm_struct *mm;
 	struct cpumask *user_cpus_ptr; /* kept by sched_setaffinity(2) from 6.2 on */
