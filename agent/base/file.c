@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "agent/base/cleanup.h"
@@ -194,4 +195,26 @@ int pf_mkdir_all(const char *path, mode_t mode, struct pf_err *err)
 			return pf_fail(err, errno, "mkdir %s", part);
 	}
 	return 0;
+}
+
+int pf_file_map(const char *path, size_t size, void **out, struct pf_err *err)
+{
+	pf_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int r = fd < 0 ? errno : 0;
+	bool room;
+	void *map;
+
+	if (!r && ftruncate(fd, (off_t)size) < 0)
+		r = errno;
+	while (!r && (r = posix_fallocate(fd, 0, (off_t)size)) == EINTR)
+		r = 0;
+	room = r != ENOSPC && r != EDQUOT;
+	if (r && room)
+		return pf_fail(err, r, "open %s", path);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   room ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, room ? fd : -1, 0);
+	if (map == MAP_FAILED)
+		return pf_fail(err, errno, "map %s", path);
+	*out = map;
+	return room ? 0 : 1;
 }

@@ -57,3 +57,14 @@ int pf_file_replace(const char *path, const char *text, mode_t mode, struct pf_e
 
 /* mkdir -p with @mode for what is made. */
 int pf_mkdir_all(const char *path, mode_t mode, struct pf_err *err);
+
+/**
+ * pf_file_map - maps a file of ours that a successor reads, made when missing
+ * @size: all of it is allocated now, so that writing to the memory can't meet a full disk, which
+ *	would be a SIGBUS
+ * @out: of @size bytes, for munmap(2)
+ *
+ * Return: 0; 1 when there is no room for it: the memory is the process's own then and ends with it;
+ * or -errno.
+ */
+int pf_file_map(const char *path, size_t size, void **out, struct pf_err *err);

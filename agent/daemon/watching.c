@@ -465,6 +465,11 @@ int pf_watching_start(struct pf_agent *agent, struct pf_err *err)
 		agent->watching.refusal = strdup(why.text);
 	} else {
 		say_origin(agent->watching.watch);
+		if (!pf_watch_is_kept(agent->watching.watch))
+			pf_log(LOG_WARNING,
+			       "%s has no room for what is noted for an agent to come: should this one "
+			       "be killed, events may be lost or told twice",
+			       agent->config.state_dir);
 	}
 	pf_guarding_start(agent);
 	r = add_sources(agent);

@@ -2,13 +2,12 @@
 #include "agent/observe/spool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "agent/base/cleanup.h"
+#include "agent/base/file.h"
 
 #define RECORDS_MAX 2048
 
@@ -23,27 +22,16 @@ struct pf_spool {
 	size_t count;
 };
 
-static int map_file(struct pf_spool *spool, const char *path, struct pf_err *err)
-{
-	pf_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	void *map;
-
-	if (fd < 0 || ftruncate(fd, sizeof(*spool->file)) < 0)
-		return pf_fail(err, errno, "open %s", path);
-	map = mmap(NULL, sizeof(*spool->file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return pf_fail(err, errno, "map %s", path);
-	spool->file = map;
-	return 0;
-}
-
 int pf_spool_open(const char *path, struct pf_spool **out, struct pf_err *err)
 {
 	PF_CLEANUP(pf_spool_close) struct pf_spool *spool = calloc(1, sizeof(*spool));
-	int r = spool ? map_file(spool, path, err) : pf_fail(err, ENOMEM, "open %s", path);
+	void *map;
+	int r = spool ? pf_file_map(path, sizeof(*spool->file), &map, err)
+		      : pf_fail(err, ENOMEM, "open %s", path);
 
 	if (r < 0)
 		return r;
+	spool->file = map;
 	for (size_t i = 0; i < RECORDS_MAX; i++) {
 		if (!spool->file->records[i].rec.seq)
 			continue;
@@ -51,7 +39,7 @@ int pf_spool_open(const char *path, struct pf_spool **out, struct pf_err *err)
 		spool->count++;
 	}
 	*out = pf_take_ptr(spool);
-	return 0;
+	return r;
 }
 
 void pf_spool_close(struct pf_spool **spool)

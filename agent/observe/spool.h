@@ -14,7 +14,10 @@
 
 struct pf_spool;
 
-/* Opens @path, made when missing. @out: ends with pf_spool_close(). Return: 0 or -errno. */
+/*
+ * Opens @path, made when missing. @out: ends with pf_spool_close(). Return: 0; 1 when there is no room
+ * for it, and records are only kept while this process lives; or -errno.
+ */
 int pf_spool_open(const char *path, struct pf_spool **out, struct pf_err *err);
 
 void pf_spool_close(struct pf_spool **spool);

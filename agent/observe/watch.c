@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -8,6 +7,7 @@
 
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
+#include "agent/base/file.h"
 #include "agent/observe/counts.h"
 #include "agent/observe/watched.h"
 
@@ -82,18 +82,20 @@ static int on_record(const struct pf_record *record, void *arg)
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
-static int map_seen(struct pf_watch *watch, const char *path, struct pf_err *err)
+/* Return: 0 or -errno. */
+static int open_notes(struct pf_watch *watch, const struct pf_watch_options *options,
+		      struct pf_err *err)
 {
-	pf_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	void *map;
+	int r = pf_file_map(options->seen_path, sizeof(*watch->seen), &map, err);
 
-	if (fd < 0 || ftruncate(fd, sizeof(*watch->seen)) < 0)
-		return pf_fail(err, errno, "open %s", path);
-	map = mmap(NULL, sizeof(*watch->seen), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return pf_fail(err, errno, "map %s", path);
+	if (r < 0)
+		return r;
 	watch->seen = map;
-	return 0;
+	watch->unkept = r > 0;
+	r = pf_spool_open(options->spool_path, &watch->spool, err);
+	watch->unkept |= r > 0;
+	return r < 0 ? r : 0;
 }
 
 static int open_programs(struct pf_watch *watch, const struct pf_watch_options *options,
@@ -135,9 +137,7 @@ int pf_watch_open(const struct pf_watch_options *options, const struct pf_host *
 	watch->arg = options->arg;
 	watch->unsettled = true;
 	memset(&watch->all, 0xff, sizeof(watch->all));
-	r = map_seen(watch, options->seen_path, err);
-	if (!r)
-		r = pf_spool_open(options->spool_path, &watch->spool, err);
+	r = open_notes(watch, options, err);
 	if (!r)
 		r = open_programs(watch, options, host, err);
 	if (r < 0)
@@ -166,6 +166,11 @@ void pf_watch_close(struct pf_watch **watch)
 struct pf_bpf *pf_watch_programs(struct pf_watch *watch)
 {
 	return watch->bpf;
+}
+
+bool pf_watch_is_kept(const struct pf_watch *watch)
+{
+	return !watch->unkept;
 }
 
 enum pf_bpf_origin pf_watch_origin(const struct pf_watch *watch)

@@ -56,6 +56,9 @@ struct pf_bpf *pf_watch_programs(struct pf_watch *watch);
 
 enum pf_bpf_origin pf_watch_origin(const struct pf_watch *watch);
 
+/* Whether a successor will know what was handled; false when there was no room for the two files. */
+bool pf_watch_is_kept(const struct pf_watch *watch);
+
 /*
  * Whether every change of what is held is told: affinities, groups' files, threads that come or are
  * moved, CPUs that come or go. If not, only looking finds it.

@@ -32,6 +32,7 @@ struct pf_watch {
 	void *arg;
 	struct pf_dedupe dedupe;
 	uint64_t *seen;         /* in a shared mapping: what a killed agent had handled */
+	bool unkept;            /* there was no room for what a successor should know */
 	struct pf_spool *spool; /* and what it had not told yet */
 	struct pf_watched *guests;
 	size_t guest_count;

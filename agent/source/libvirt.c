@@ -176,9 +176,9 @@ void pf_libvirt_stop(struct pf_libvirt **lv)
 	own->stopping = true;
 	pthread_mutex_unlock(&own->lock);
 	pf_lv_raise_fd(own->kick_fd);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until); /* nobody sets that one */
 	until.tv_sec += STOP_SECONDS;
-	if (pthread_timedjoin_np(own->thread, NULL, &until) != 0)
+	if (pthread_clockjoin_np(own->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
 		pthread_detach(own->thread);
 	pf_lv_drop_hold(own);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -181,6 +182,31 @@ static void folders_are_made_with_their_parents(void **state)
 	assert_int_equal(pf_mkdir_all(path, 0755, &err), -ENOTDIR);
 }
 
+/* A page of it that is not there would be a SIGBUS on a full disk. */
+static void a_mapped_file_is_all_there_and_is_read_by_the_next(void **state)
+{
+	const struct place *place = *state;
+	const size_t size = 256 << 10;
+	struct pf_err err = {};
+	struct stat st;
+	char path[128];
+	void *map;
+
+	snprintf(path, sizeof(path), "%s/notes", place->dir);
+	assert_int_equal(pf_file_map(path, size, &map, &err), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, size);
+	assert_true(st.st_blocks * 512 >= (blkcnt_t)size);
+	strcpy((char *)map + size - 8, "last");
+	munmap(map, size);
+	assert_int_equal(pf_file_map(path, size, &map, &err), 0);
+	assert_string_equal((char *)map + size - 8, "last");
+	munmap(map, size);
+	snprintf(path, sizeof(path), "%s/none/notes", place->dir);
+	assert_int_equal(pf_file_map(path, size, &map, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "none/notes"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -195,6 +221,7 @@ int main(void)
 		TEST(a_value_is_written_to_existing_files_only),
 		TEST(replacing_leaves_the_new_file_and_nothing_else),
 		TEST(folders_are_made_with_their_parents),
+		TEST(a_mapped_file_is_all_there_and_is_read_by_the_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
