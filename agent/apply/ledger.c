@@ -12,6 +12,7 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/file.h"
+#include "agent/base/hash.h"
 
 #define SUFFIX ".json"
 
@@ -171,13 +172,24 @@ int pf_ledger_record(struct pf_ledger *ledger, const char *uuid, struct pf_recor
 	return r;
 }
 
+/* What stands in the file already need not be put there again. */
 int pf_ledger_save(struct pf_ledger *ledger, const struct pf_record *record, struct pf_err *err)
 {
 	pf_auto_free char *path = NULL, *text = NULL;
+	struct pf_record *own = find(ledger, record->uuid);
 	int r = path_of(ledger, record->uuid, &path, err);
+	uint64_t hash;
 
 	r = r ?: pf_record_format(record, &text, err);
-	return r ?: pf_file_replace(path, text, 0600, err);
+	if (r < 0)
+		return r;
+	hash = pf_hash_text(PF_HASH_START, text);
+	if (own && own->saved == hash && access(path, F_OK) == 0)
+		return 0;
+	r = pf_file_replace(path, text, 0600, err);
+	if (own)
+		own->saved = r ? 0 : hash;
+	return r;
 }
 
 /* --- what the agent asks for ---------------------------------------------------------------- */

@@ -28,14 +28,31 @@ static int set_text(char **at, const char *text)
 
 /* --- before --------------------------------------------------------------------------------- */
 
+/* Where others are added, so that the record does not grow with what comes and goes. */
+static void drop_ended(struct pf_cgroup *cg, struct pf_record *record)
+{
+	for (size_t i = 0; i < record->thread_count;) {
+		PF_CLEANUP(pf_task_clear) struct pf_task task = {};
+		const struct pf_record_thread *thread = &record->threads[i];
+
+		if (pf_step_task(cg, thread->tid, thread->start_ticks, &task, NULL) == -ESRCH)
+			pf_record_thread_remove(record, i);
+		else
+			i++;
+	}
+}
+
 static int note_thread(struct pf_cgroup *cg, struct pf_record *record, pid_t tid,
 		       uint64_t start_ticks, struct pf_record_thread **out, struct pf_err *err)
 {
 	PF_CLEANUP(pf_task_clear) struct pf_task task = {};
 	struct pf_record_thread *thread;
-	int r = pf_step_task(cg, tid, start_ticks, &task, err);
+	int r;
 
-	*out = NULL;
+	*out = start_ticks ? pf_record_thread_find(record, tid, start_ticks) : NULL;
+	if (*out)
+		return 0;
+	r = pf_step_task(cg, tid, start_ticks, &task, err);
 	if (r < 0)
 		return r == -ESRCH ? 0 : r;
 	*out = pf_record_thread_find(record, tid, task.start_ticks);
@@ -130,6 +147,12 @@ static void settle_late(struct pf_cgroup *cg, struct pf_record_knob *knob)
 	knob->wrote = pf_take_ptr(knob->writing);
 }
 
+/* On record already as our own word, and no other is under way. */
+static bool is_ours(const struct pf_record_knob *knob, const char *value)
+{
+	return knob->wrote && !knob->writing && strcmp(knob->wrote, value) == 0;
+}
+
 static int note_knob(struct pf_cgroup *cg, struct pf_record *record, const struct pf_step *step,
 		     struct pf_err *err)
 {
@@ -147,7 +170,8 @@ static int note_knob(struct pf_cgroup *cg, struct pf_record *record, const struc
 	} else {
 		settle_late(cg, knob);
 	}
-	r = r ?: set_text(&knob->writing, step->value);
+	if (r == 0 && !is_ours(knob, step->value))
+		r = set_text(&knob->writing, step->value);
 	if (r < 0)
 		return no_memory(err);
 	return strcmp(knob_of(step), "cpuset.cpus") ? 0
@@ -166,6 +190,12 @@ static void settle_late_thread(struct pf_cgroup *cg, struct pf_record_thread *th
 	thread->wrote = thread->writing;
 }
 
+/* On record already as ours, and nothing else is under way. */
+static bool is_wrote(const struct pf_record_thread *thread, const struct pf_set *cpus)
+{
+	return thread->has_wrote && !thread->has_writing && pf_set_equal(&thread->wrote, cpus);
+}
+
 static int note_thread_step(struct pf_cgroup *cg, struct pf_record *record,
 			    const struct pf_step *step, struct pf_err *err)
 {
@@ -176,11 +206,11 @@ static int note_thread_step(struct pf_cgroup *cg, struct pf_record *record,
 		return r;
 	if (step->kind == PF_STEP_ATTACH && set_text(&thread->moved_to, step->group))
 		return no_memory(err);
-	if (step->kind == PF_STEP_AFFINITY) {
-		settle_late_thread(cg, thread);
-		thread->has_writing = true;
-		thread->writing = step->cpus;
-	}
+	if (step->kind != PF_STEP_AFFINITY || is_wrote(thread, &step->cpus))
+		return 0;
+	settle_late_thread(cg, thread);
+	thread->has_writing = true;
+	thread->writing = step->cpus;
 	return 0;
 }
 
@@ -270,6 +300,7 @@ int pf_note_before(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct 
 {
 	struct pf_record *record = NULL;
 	int first = pf_ledger_record(ledger, plan->uuid, &record, err), r;
+	size_t had;
 
 	if (!record)
 		return first;
@@ -277,6 +308,7 @@ int pf_note_before(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct 
 		pf_record_drop(record); /* of a run that is over */
 	if (plan->pid)
 		record->pid = plan->pid;
+	had = record->thread_count;
 	for (size_t i = 0; i < plan->count; i++) {
 		struct pf_err own = {}; /* also gets words for what is no failure here */
 
@@ -285,6 +317,8 @@ int pf_note_before(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct 
 			*err = own;
 		first = first ?: r;
 	}
+	if (record->thread_count > had)
+		drop_ended(cg, record);
 	r = pf_ledger_save(ledger, record, first ? NULL : err);
 	return first ?: r;
 }
@@ -383,19 +417,6 @@ static void settle_group(struct pf_cgroup *cg, struct pf_record *record, const s
 	}
 }
 
-static void drop_ended(struct pf_cgroup *cg, struct pf_record *record)
-{
-	for (size_t i = 0; i < record->thread_count;) {
-		PF_CLEANUP(pf_task_clear) struct pf_task task = {};
-		const struct pf_record_thread *thread = &record->threads[i];
-
-		if (pf_step_task(cg, thread->tid, thread->start_ticks, &task, NULL) == -ESRCH)
-			pf_record_thread_remove(record, i);
-		else
-			i++;
-	}
-}
-
 int pf_note_after(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct pf_plan *plan,
 		  const struct pf_outcome *outcomes, struct pf_err *err)
 {
@@ -419,6 +440,5 @@ int pf_note_after(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct p
 			 step->kind == PF_STEP_UNIT_KNOB)
 			settle_knob(cg, record, step, &outcomes[i]);
 	}
-	drop_ended(cg, record);
 	return pf_ledger_save(ledger, record, failed_before ? NULL : err);
 }

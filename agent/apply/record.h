@@ -35,6 +35,7 @@ struct pf_record_thread {
 struct pf_record {
 	char uuid[37];
 	pid_t pid; /* the process it is about; 0: none yet */
+	uint64_t saved; /* hash of what its file holds; 0: none was written by this agent */
 	bool released;
 	char *brought_back; /* libvirt's group of the guest that we made anew; NULL: none */
 	bool has_mode; /* an operator's choice */

@@ -400,12 +400,44 @@ static void threads_that_ended_are_dropped(void **state)
 	assert_non_null(strstr(json, tid));
 	pf_fake_kill(g->fake, g->worker);
 	plan_clear(g);
-	add_knob(g, 1, VCPU0, "cpu.weight", "200");
+	add_attach(g, 1, VCPU0, pf_fake_spawn(g->fake, BASE, g->pid));
 	apply(g);
 	free(pf_take_ptr(json));
 	must(pf_file_read(root, file, &json, NULL));
 	assert_null(strstr(json, tid));
 	close(root);
+}
+
+static void count_file(void *ctx, const char *group, const char *knob)
+{
+	(void)group, (void)knob;
+	(*(unsigned int *)ctx)++;
+}
+
+/* What is put right the second time is on record: neither looked up nor written there again. */
+static void a_second_repair_leaves_the_record_alone(void **state)
+{
+	struct guest *g = *state;
+	struct stat before, after;
+	unsigned int reads = 0;
+
+	add_knob(g, 1, VCPU0, "cpu.weight", "200");
+	add_affinity(g, 2, g->worker, "2");
+	apply(g);
+	must(stat(file, &before));
+	must(g->cg->ops->write(g->cg, VCPU0, "cpu.weight", "300", NULL));
+	plan_clear(g);
+	add_knob(g, 1, VCPU0, "cpu.weight", "200");
+	add_affinity(g, 2, g->worker, "2");
+	pf_fake_read_hook(g->fake, count_file, &reads);
+	apply(g);
+	pf_fake_read_hook(g->fake, NULL, NULL);
+	assert_int_equal(reads, 2); /* before the write and after it */
+	must(stat(file, &after));
+	assert_int_equal(before.st_ino, after.st_ino);
+	must(unlink(file));
+	apply(g);
+	must(stat(file, &after)); /* removed by somebody */
 }
 
 static void the_released_mark_outlives_the_agent(void **state)
@@ -626,6 +658,7 @@ int main(void)
 		TEST(the_record_is_on_disk_before_the_change),
 		TEST(what_failed_is_not_called_ours),
 		TEST(threads_that_ended_are_dropped),
+		TEST(a_second_repair_leaves_the_record_alone),
 		TEST(the_released_mark_outlives_the_agent),
 		TEST(another_run_of_the_guest_starts_anew),
 		TEST(a_forgotten_guest_leaves_no_file),
