@@ -100,10 +100,16 @@ static int read_file(int dir, const char *file, char **out)
 	return list ? pf_file_read(dir, file, out, NULL) : pf_file_read_once(dir, file, out, NULL);
 }
 
-/*
- * A group's files are read one after the other once it was looked up: its directory stays open for
- * that. Gone, or made anew under the same name, it has no files any more: looked up again then.
- */
+/* What is looked up stays open until another group is: its files are read one after the other. */
+static void remember_near(struct pf_kernel *kernel, const char *group, int *dir)
+{
+	forget_near(kernel);
+	kernel->near = strdup(group);
+	if (kernel->near)
+		kernel->near_fd = pf_take_fd(dir);
+}
+
+/* Gone, or made anew under the same name, it has no files any more: looked up again then. */
 static int kernel_read(struct pf_cgroup *cg, const char *group, const char *file, char **out,
 		       struct pf_err *err)
 {
@@ -117,6 +123,8 @@ static int kernel_read(struct pf_cgroup *cg, const char *group, const char *file
 	if (r == -ENOENT || r == -ENODEV) {
 		dir = pf_group_open(kernel, group);
 		r = dir < 0 ? dir : read_file(dir, file, out);
+		if (dir >= 0)
+			remember_near(kernel, group, &dir);
 	}
 	if (r < 0)
 		return pf_fail(err, r, "read %s of cgroup %s", file, pf_group_word(group, word));
@@ -153,10 +161,7 @@ static int kernel_id(struct pf_cgroup *cg, const char *group, uint64_t *out, str
 		r = -errno;
 	if (r < 0)
 		return pf_fail(err, r, "look up cgroup %s", pf_group_word(group, word));
-	forget_near(kernel);
-	kernel->near = strdup(group);
-	if (kernel->near)
-		kernel->near_fd = pf_take_fd(&dir);
+	remember_near(kernel, group, &dir);
 	*out = st.st_ino;
 	return 0;
 }
