@@ -166,14 +166,22 @@ pf_inline struct kernfs_node *parent_of(struct kernfs_node *kn)
 	return BPF_CORE_READ(kn, parent);
 }
 
+pf_inline bool is_mems(const struct pf_act *act)
+{
+	return act->cause == PF_CAUSE_CPUSET && act->knob[7] == 'm';
+}
+
 pf_inline void tell_knob(struct pf_act *act, u16 flags)
 {
 	u32 slot_plus_1 = slot_of_group(act->cgid);
 	struct pf_knob_record *k;
 
-	/* Of other groups, those that a guest's threads followed: above them, or a partition beside. */
-	if (!policy.head.live ||
-	    (!slot_plus_1 && !act->masks && !bpf_map_lookup_elem(&watched, &act->cgid)))
+	/*
+	 * Of other groups, those that a guest's threads followed: above them, or a partition beside.
+	 * Of nodes no thread's mask tells whether one did.
+	 */
+	if (!policy.head.live || (!slot_plus_1 && !act->masks && !is_mems(act) &&
+				  !bpf_map_lookup_elem(&watched, &act->cgid)))
 		return;
 	k = bpf_ringbuf_reserve(&ring, sizeof(*k), 0);
 	if (!k) {
@@ -217,7 +225,7 @@ int BPF_PROG(pf_knob_begin, struct kernfs_open_file *of, char *text)
 	if (cause == PF_CAUSE_CGROUP_MOVE)
 		__sync_fetch_and_add(&policy.head.moving, 1);
 	/* cpuset.mems takes effect at once, and returns when the pages have been moved. */
-	if (cause == PF_CAUSE_CPUSET && knob[7] == 'm' && !is_self())
+	if (is_mems(act) && !is_self())
 		tell_knob(act, PF_RF_BEGUN);
 	return 0;
 }

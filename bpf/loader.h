@@ -109,6 +109,12 @@ int pf_bpf_unwatch(struct pf_bpf *bpf, uint64_t cgid, struct pf_err *err);
 /* Before user space looks at a guest's threads: the next that comes is told (PF_REC_THREAD). */
 void pf_bpf_looking(struct pf_bpf *bpf, uint32_t guest);
 
+/*
+ * Whether one was told out of turn since then, a new thread or an act of a storm: others may be held
+ * back until user space looks.
+ */
+bool pf_bpf_unlooked(const struct pf_bpf *bpf, uint32_t guest);
+
 /* Whose acts are not told: the agent's own process. Kept in the pins until changed. */
 void pf_bpf_set_self(struct pf_bpf *bpf, uint32_t tgid);
 

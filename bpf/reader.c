@@ -83,6 +83,12 @@ void pf_bpf_looking(struct pf_bpf *bpf, uint32_t guest)
 		__atomic_store_n(&bpf->now.policy->tat[guest].unlooked, 0, __ATOMIC_SEQ_CST);
 }
 
+bool pf_bpf_unlooked(const struct pf_bpf *bpf, uint32_t guest)
+{
+	return guest >= PF_GUESTS ||
+	       __atomic_load_n(&bpf->now.policy->tat[guest].unlooked, __ATOMIC_SEQ_CST);
+}
+
 void pf_bpf_set_self(struct pf_bpf *bpf, uint32_t tgid)
 {
 	__atomic_store_n(&bpf->now.policy->head.self_tgid, tgid, __ATOMIC_RELEASE);

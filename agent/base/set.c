@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/array.h"
+
 void pf_set_clear(struct pf_set *set)
 {
 	memset(set, 0, sizeof(*set));
@@ -201,4 +203,44 @@ char *pf_set_format(const struct pf_set *set, char *buf, size_t size)
 		first = pf_set_next(set, (unsigned int)last + 1);
 	}
 	return buf;
+}
+
+static int add_word(struct pf_sets *sets, uint64_t word)
+{
+	uint64_t *place = pf_append(&sets->words, &sets->count);
+
+	if (!place)
+		return -ENOMEM;
+	*place = word;
+	return 0;
+}
+
+/* How many words there are, then those: trailing empty ones are left out. */
+int pf_sets_add(struct pf_sets *sets, const struct pf_set *set, size_t *at)
+{
+	size_t words = PF_SET_WORDS, begin = sets->count;
+	int r;
+
+	while (words && !set->word[words - 1])
+		words--;
+	r = add_word(sets, words);
+	for (size_t i = 0; !r && i < words; i++)
+		r = add_word(sets, set->word[i]);
+	if (r < 0)
+		sets->count = begin;
+	else
+		*at = begin;
+	return r;
+}
+
+void pf_sets_get(const struct pf_sets *sets, size_t at, struct pf_set *out)
+{
+	pf_set_clear(out);
+	memcpy(out->word, &sets->words[at + 1], sets->words[at] * sizeof(out->word[0]));
+}
+
+void pf_sets_clear(struct pf_sets *sets)
+{
+	free(sets->words);
+	*sets = (struct pf_sets){};
 }

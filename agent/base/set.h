@@ -66,3 +66,20 @@ int pf_set_parse_member(const char **text, unsigned int *out);
  * Return: @buf.
  */
 char *pf_set_format(const struct pf_set *set, char *buf, size_t size);
+
+/*
+ * Many sets in one block of memory, each as long as its highest member asks for: for what is kept
+ * rather than worked with. A zeroed one is empty.
+ */
+struct pf_sets {
+	uint64_t *words;
+	size_t count;
+};
+
+/* Adds a set; *at is what pf_sets_get() finds it by. Return: 0 or -ENOMEM. */
+int pf_sets_add(struct pf_sets *sets, const struct pf_set *set, size_t *at);
+
+void pf_sets_get(const struct pf_sets *sets, size_t at, struct pf_set *out);
+
+/* Frees what it owns and zeroes it. */
+void pf_sets_clear(struct pf_sets *sets);

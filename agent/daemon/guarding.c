@@ -192,6 +192,11 @@ void pf_guarding_follow(struct pf_agent *agent)
 	refuse_guard(agent, err.text);
 }
 
+bool pf_guarding_active(const struct pf_agent *agent)
+{
+	return agent->guarding.guard && pf_guard_attached(agent->guarding.guard);
+}
+
 void pf_guarding_start(struct pf_agent *agent)
 {
 	struct pf_guarding *guarding = &agent->guarding;

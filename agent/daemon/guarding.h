@@ -20,5 +20,8 @@ void pf_guarding_follow(struct pf_agent *agent);
 /* Why this host can't refuse anything; NULL when it can. Valid until the next call of the above. */
 const char *pf_guarding_refusal(const struct pf_agent *agent);
 
+/* Whether something is refused now. */
+bool pf_guarding_active(const struct pf_agent *agent);
+
 /* Lets go: what was configured to stay goes on refusing. */
 void pf_guarding_stop(struct pf_agent *agent);

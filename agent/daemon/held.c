@@ -88,6 +88,12 @@ void pf_held_note(struct pf_held *held, uint64_t now_usec)
 	held->emulator_opened = opened;
 }
 
+void pf_held_look_anew(struct pf_held *held)
+{
+	pf_view_clear(&held->view);
+	held->woken = true;
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	if (!a || !b)
@@ -259,6 +265,7 @@ void pf_held_clear(struct pf_held *held)
 {
 	pf_plan_clear(&held->plan);
 	pf_guest_status_clear(&held->status);
+	pf_view_clear(&held->view);
 	pf_tries_clear(&held->tries);
 	pf_acts_clear(&held->acts);
 	pf_aways_clear(&held->aways);

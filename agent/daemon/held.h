@@ -20,6 +20,7 @@
 #include "agent/daemon/tries.h"
 #include "agent/model/plan.h"
 #include "agent/model/status.h"
+#include "agent/observe/view.h"
 
 struct pf_held {
 	char uuid[37];
@@ -31,6 +32,7 @@ struct pf_held {
 	enum pf_mode mode;
 	struct pf_plan plan; /* of the newest pass */
 	struct pf_guest_status status;
+	struct pf_view view; /* what that pass saw, and what was done since */
 	struct pf_tries tries;
 
 	size_t vcpu_threads;
@@ -49,6 +51,7 @@ struct pf_held {
 	struct pf_aways aways; /* its threads outside */
 	bool woken;	       /* something was seen that asks for a pass */
 	uint64_t looked_usec;  /* the newest pass */
+	uint64_t swept_usec;   /* the newest that read all of it */
 	uint64_t newcomer_usec; /* the newest look for the sake of new threads */
 	unsigned int look_records; /* that asked for another one since then */
 	uint64_t look_debt_usec; /* time that passes in a storm took beyond their share of it */
@@ -61,6 +64,9 @@ struct pf_held {
 	uint64_t pages_balanced; /* not told yet */
 	uint64_t pages_moved;
 };
+
+/* Something was done, and nothing says to what of the guest: all of it is looked at. */
+void pf_held_look_anew(struct pf_held *held);
 
 enum pf_turn {
 	PF_TURN_NOTHING, /* nothing to do */

@@ -126,7 +126,7 @@ static void take_cpu(struct pf_agent *agent, const struct pf_record *record,
 			return;
 		name_doer(agent, record, &event);
 		keep_act(agent, &agent->held[i], record, NULL, false, &event);
-		agent->held[i].woken = true;
+		pf_held_look_anew(&agent->held[i]);
 	}
 	pf_cpus_changing(agent);
 }
@@ -140,9 +140,15 @@ static bool is_above(const struct pf_held *held, const char *group)
 	return own && strncmp(own, group, len) == 0 && own[len] == '/';
 }
 
+static bool is_mems(const struct pf_record *record)
+{
+	return strcmp(((const struct pf_knob_record *)record)->knob, "cpuset.mems") == 0;
+}
+
 /*
  * A write to a group that is no guest's changed where guests' threads may run: above them, or
- * beside them where CPUs were taken for a partition. Whose they are is seen by looking.
+ * beside them where CPUs were taken for a partition. Whose they are is seen by looking. Of nodes
+ * every write is told, and it reaches who is below.
  */
 static void take_above(struct pf_agent *agent, const struct pf_record *record,
 		       const struct pf_clocks *clocks)
@@ -153,7 +159,9 @@ static void take_above(struct pf_agent *agent, const struct pf_record *record,
 		struct pf_held *held = &agent->held[i];
 		struct pf_event event;
 
-		held->woken = true;
+		if (is_mems(record) && !is_above(held, group))
+			continue;
+		pf_held_look_anew(held);
 		if (!is_above(held, group) || pf_record_event(record, group, clocks, &event) < 0)
 			continue;
 		name_doer(agent, record, &event);
@@ -194,6 +202,42 @@ static bool asks_for_pass(const struct pf_held *held, const struct pf_record *re
 		break;
 	}
 	return false;
+}
+
+/* What the record puts in doubt, whether or not it asks for a look at once. */
+static void doubt(struct pf_held *held, const struct pf_record *record)
+{
+	const struct pf_knob_record *knob = (const struct pf_knob_record *)record;
+
+	switch ((enum pf_rec_kind)record->kind) {
+	case PF_REC_ESCAPE:
+	case PF_REC_PLACED:
+		if (!is_float(record))
+			pf_view_doubt_thread(&held->view, (pid_t)record->tid);
+		break;
+	case PF_REC_MASK:
+		pf_view_doubt_thread(&held->view, (pid_t)record->tid);
+		break;
+	case PF_REC_MOVED:
+		if (record->flags & PF_RF_THREADGROUP)
+			pf_view_clear(&held->view);
+		else
+			pf_view_doubt_move(&held->view, record->cgid, (pid_t)record->tid);
+		break;
+	case PF_REC_KNOB:
+		pf_view_doubt_knob(&held->view, record->cgid, knob->knob);
+		break;
+	case PF_REC_THREAD:
+	case PF_REC_GROUP:
+		pf_view_clear(&held->view);
+		break;
+	case PF_REC_RETURN:
+	case PF_REC_REFUSED:
+	case PF_REC_PAGES:
+	case PF_REC_NUMA:
+	case PF_REC_CPU: /* of all guests, before */
+		break;
+	}
 }
 
 static void take_event(struct pf_agent *agent, struct pf_held *held, const struct pf_record *record,
@@ -266,6 +310,7 @@ void pf_incoming_record(const struct pf_record *record, const char *uuid, const 
 	if (!held)
 		return;
 	held->counting = agent->watching.counting = true;
+	doubt(held, record);
 	if (record->kind == PF_REC_THREAD) {
 		take_newcomer(agent, held);
 		return;

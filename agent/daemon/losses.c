@@ -62,6 +62,7 @@ static void count_guest(struct pf_agent *agent, struct pf_held *held)
 	if (!suppressed && !lost)
 		return;
 	tell_loss(agent, held, suppressed, lost, "records of this guest");
+	pf_held_look_anew(held);
 	/* The last ones may be held back or lost, too. */
 	held->counting = agent->watching.counting = true;
 }
@@ -81,8 +82,11 @@ uint64_t pf_losses_count(struct pf_agent *agent)
 		if (agent->held[i].counting)
 			count_guest(agent, &agent->held[i]);
 	missing = pf_watch_missing(watching->watch);
-	if (missing > watching->missing_told)
+	if (missing > watching->missing_told) {
 		tell_loss(agent, NULL, 0, missing - watching->missing_told, "numbered records");
+		for (size_t i = 0; i < agent->held_count; i++)
+			pf_held_look_anew(&agent->held[i]);
+	}
 	watching->missing_told = missing;
 	return watching->counting ? now + LOSSES_EVERY_USEC : 0;
 }

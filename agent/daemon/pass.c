@@ -16,7 +16,8 @@ static void ask_unit(const struct pf_pass *pass, const struct pf_placement *plac
 {
 	struct pf_err err;
 
-	if (!pass->words || !placement->unit || !pf_actual_asks_unit(placement, actual))
+	if (!pass->words || !placement->unit || actual->word.known ||
+	    !pf_actual_asks_unit(placement, actual))
 		return;
 	if (pass->words->told(pass->words->ctx, placement->unit, &actual->word, &err) < 0)
 		pf_log(LOG_WARNING, "guest '%s': %s", placement->name, err.text);
@@ -32,7 +33,7 @@ static int compare(const struct pf_pass *pass, const struct pf_guest *guest, str
 	r = pf_desire(pass->host, pass->guests, guest, pass->config, &placement);
 	if (r < 0)
 		return pf_fail(err, r, "guest '%s': work out its placement", guest->name);
-	r = pf_observe(pass->cgroup, &placement, &actual, err);
+	r = pf_observe_doubted(pass->cgroup, &placement, pass->view, &actual, err);
 	r = r ?: pf_observe_above(pass->cgroup, pass->words, &placement, &actual, err);
 	if (r < 0)
 		return r;
@@ -40,6 +41,8 @@ static int compare(const struct pf_pass *pass, const struct pf_guest *guest, str
 	r = pf_diff(pass->host, &placement, &actual, plan, status);
 	if (r < 0)
 		return pf_fail(err, r, "guest '%s': compare it with its placement", guest->name);
+	if (pass->view)
+		pf_view_keep(pass->view, guest, &placement, &actual);
 	if (pass->seen)
 		pass->seen(&placement, &actual, pass->ctx);
 	return 0;
@@ -70,23 +73,42 @@ static int decide_mode(const struct pf_pass *pass, struct pf_guest *guest)
 			       pass->no_guard);
 }
 
-int pf_pass_guest(const struct pf_pass *pass, const struct pf_guest *guest, struct pf_plan *plan,
-		  struct pf_guest_status *status, struct pf_err *err)
+/* Threads and place of the process: as they were seen, where nothing puts that in doubt. */
+static int fill(const struct pf_pass *pass, struct pf_guest *guest, struct pf_err *err)
+{
+	if (pass->view && pf_view_recall_guest(pass->view, guest))
+		return pf_proc_tell(pass->root, guest, err);
+	return pf_proc_fill(pass->root, guest, err);
+}
+
+static int pass_over(const struct pf_pass *pass, const struct pf_guest *guest, struct pf_plan *plan,
+		     struct pf_guest_status *status, struct pf_err *err)
 {
 	PF_CLEANUP(pf_guest_clear) struct pf_guest now = {};
 	int r;
 
-	*plan = (struct pf_plan){};
-	*status = (struct pf_guest_status){};
 	r = pf_guest_copy(&now, guest);
 	if (r < 0)
 		return pf_fail(err, r, "guest '%s': look at its process", guest->name);
 	now.brought_back = pass->brought_back;
-	r = pf_proc_fill(pass->root, &now, err);
+	r = fill(pass, &now, err);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
 	r = decide_mode(pass, &now);
 	if (r < 0)
 		return pf_fail(err, r, "guest '%s': decide its mode", guest->name);
 	return compare(pass, &now, plan, status, err);
+}
+
+int pf_pass_guest(const struct pf_pass *pass, const struct pf_guest *guest, struct pf_plan *plan,
+		  struct pf_guest_status *status, struct pf_err *err)
+{
+	int r;
+
+	*plan = (struct pf_plan){};
+	*status = (struct pf_guest_status){};
+	r = pass_over(pass, guest, plan, status, err);
+	if (r < 0 && pass->view)
+		pf_view_clear(pass->view);
+	return r;
 }

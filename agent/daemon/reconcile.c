@@ -19,7 +19,9 @@
 
 #define AGAIN_USEC UINT64_C(20000)
 /* The safety net's pace, whatever there is to look at. */
-#define SWEEP_EVERY_USEC UINT64_C(10000000)
+#define SWEEP_EVERY_USEC UINT64_C(60000000)
+/* Besides, whom the guard lets past is looked up with it: a libvirtd that was just upgraded waits. */
+#define SWEEP_GUARDED_USEC UINT64_C(10000000)
 
 struct pf_held *pf_reconcile_find(struct pf_agent *agent, const char *guest)
 {
@@ -114,7 +116,9 @@ static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_g
 		free(held->name);
 		held->name = name;
 	}
-	held->woken |= held->words != guest->words;
+	/* The same word once more puts nothing in doubt. */
+	if (held->words != guest->words)
+		pf_held_look_anew(held);
 	held->words = guest->words;
 	if (held->pid == guest->pid)
 		return 0;
@@ -202,6 +206,19 @@ static bool take_news(struct pf_agent *agent, struct pf_libvirt_news *news)
 	return true;
 }
 
+/*
+ * Only what is told is in doubt; where something may not have been told, all is. To be decided
+ * before anything is read, so that what happens meanwhile counts for the next look.
+ */
+static void doubt(struct pf_agent *agent, struct pf_held *held)
+{
+	if (held->view.known && pf_watching_tells_all(agent, held))
+		return;
+	pf_view_clear(&held->view);
+	pf_watching_looking(agent, held);
+	held->swept_usec = pf_now_usec();
+}
+
 static void look_at(struct pf_agent *agent, struct pf_held *held, const struct pf_guest *guest)
 {
 	const struct pf_unit_words words = {pf_unit_allowed, pf_unit_get, agent->bus};
@@ -211,6 +228,7 @@ static void look_at(struct pf_agent *agent, struct pf_held *held, const struct p
 		.guests = &agent->guests,
 		.cgroup = agent->cgroup,
 		.root = agent->root,
+		.view = &held->view,
 		.words = agent->bus ? &words : NULL,
 		.brought_back = pf_ledger_brought_back(agent->ledger, guest->uuid),
 		.operators_mode = held->has_mode ? &held->mode : NULL,
@@ -223,7 +241,7 @@ static void look_at(struct pf_agent *agent, struct pf_held *held, const struct p
 	struct pf_err err;
 	int r;
 
-	pf_watching_looking(agent, held);
+	doubt(agent, held);
 	r = pf_pass_guest(&pass, guest, &plan, &status, &err);
 	if (r == -ESRCH) {
 		held->present = false;
@@ -247,8 +265,10 @@ static void look(struct pf_agent *agent)
 	for (size_t i = 0; i < agent->guests.count; i++) {
 		struct pf_held *held = find_uuid(agent, agent->guests.items[i].uuid);
 
-		if (held)
-			look_at(agent, held, &agent->guests.items[i]);
+		if (!held)
+			continue;
+		pf_view_clear(&held->view);
+		look_at(agent, held, &agent->guests.items[i]);
 	}
 	drop_absent(agent);
 }
@@ -290,6 +310,7 @@ static void carry_out(struct pf_agent *agent, struct pf_held *held)
 		pf_log(LOG_ERR, "guest '%s': out of memory", held->name);
 	pf_tell_outcomes(held, outcomes, count);
 	pf_watching_repaired(agent, held, outcomes, count);
+	pf_view_doubt_plan(&held->view, &held->plan);
 	if (guest)
 		look_at(agent, held, guest);
 }
@@ -384,6 +405,7 @@ void pf_reconcile(struct pf_agent *agent)
 	pass_over_all(agent);
 }
 
+/* At what is in doubt of the guest. */
 static void look_again(struct pf_agent *agent, struct pf_held *held)
 {
 	const struct pf_guest *guest = guest_of(agent, held);
@@ -395,6 +417,13 @@ static void look_again(struct pf_agent *agent, struct pf_held *held)
 	look_at(agent, held, guest);
 	if (held->present)
 		turn(agent, held);
+}
+
+/* At all of it. */
+static void look_anew(struct pf_agent *agent, struct pf_held *held)
+{
+	pf_view_clear(&held->view);
+	look_again(agent, held);
 }
 
 static void pass_over_some(struct pf_agent *agent, const struct pf_libvirt_news *news)
@@ -451,8 +480,9 @@ bool pf_reconcile_news(struct pf_agent *agent)
 uint64_t pf_reconcile_sweep_usec(const struct pf_agent *agent)
 {
 	uint64_t each = agent->config.sweep_usec / (agent->held_count ?: 1);
+	uint64_t most = pf_guarding_active(agent) ? SWEEP_GUARDED_USEC : SWEEP_EVERY_USEC;
 
-	return each < SWEEP_EVERY_USEC ? each : SWEEP_EVERY_USEC;
+	return each < most ? each : most;
 }
 
 void pf_reconcile_sweep(struct pf_agent *agent)
@@ -461,10 +491,10 @@ void pf_reconcile_sweep(struct pf_agent *agent)
 
 	pf_cpus_refresh(agent);
 	for (size_t i = 0; i < agent->held_count; i++)
-		if (!oldest || agent->held[i].looked_usec < oldest->looked_usec)
+		if (!oldest || agent->held[i].swept_usec < oldest->swept_usec)
 			oldest = &agent->held[i];
 	if (oldest)
-		look_again(agent, oldest);
+		look_anew(agent, oldest);
 	pass_over(agent);
 }
 
@@ -487,7 +517,7 @@ void pf_reconcile_due(struct pf_agent *agent)
 
 	for (size_t i = 0; i < agent->held_count; i++)
 		if (agent->held[i].due_usec && agent->held[i].due_usec <= now)
-			look_again(agent, &agent->held[i]);
+			look_anew(agent, &agent->held[i]);
 	pass_over(agent);
 }
 
@@ -511,6 +541,7 @@ static void unguard(struct pf_agent *agent, struct pf_held *held)
 {
 	const struct pf_guest *guest = guest_of(agent, held);
 
+	pf_view_clear(&held->view); /* our own writes are not told */
 	if (guest)
 		look_at(agent, held, guest);
 	pf_guarding_follow(agent);

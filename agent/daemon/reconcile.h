@@ -18,7 +18,8 @@ void pf_reconcile(struct pf_agent *agent);
 bool pf_reconcile_news(struct pf_agent *agent);
 
 /*
- * The safety net where every change is told: passes over the guest that was looked at longest ago.
+ * The safety net where every change is told: reads all of the guest of which that was done longest
+ * ago, and takes its turn.
  * To be called every pf_reconcile_sweep_usec() (us), which keeps to [agent] sweep.
  */
 void pf_reconcile_sweep(struct pf_agent *agent);

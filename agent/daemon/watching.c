@@ -283,6 +283,11 @@ bool pf_watching_sees_all(const struct pf_agent *agent)
 	return agent->watching.reading && pf_watch_sees_all(agent->watching.watch);
 }
 
+bool pf_watching_tells_all(const struct pf_agent *agent, const struct pf_held *held)
+{
+	return pf_watching_sees_all(agent) && !pf_watch_held_back(agent->watching.watch, held->uuid);
+}
+
 void pf_watching_looking(struct pf_agent *agent, const struct pf_held *held)
 {
 	if (agent->watching.watch)
@@ -296,17 +301,30 @@ static bool is_released(struct pf_agent *agent, const char *uuid)
 	return held && held->released;
 }
 
+/* What was seen before it was watched may have changed since, and nobody would have told. */
+static void forget_view(struct pf_agent *agent, const char *uuid)
+{
+	struct pf_held *held = pf_watching_find(agent, uuid);
+
+	if (held)
+		pf_view_clear(&held->view);
+}
+
 void pf_watching_guest(const struct pf_placement *placement, const struct pf_actual *actual,
 		       void *ctx)
 {
 	struct pf_agent *agent = ctx;
 	struct pf_err err;
 	bool guard;
+	int r;
 
 	if (!agent->watching.watch)
 		return;
 	guard = placement->mode == PF_MODE_GUARD && !is_released(agent, placement->uuid);
-	if (!pf_watch_guest(agent->watching.watch, placement, actual, guard, &err)) {
+	r = pf_watch_guest(agent->watching.watch, placement, actual, guard, &err);
+	if (r)
+		forget_view(agent, placement->uuid);
+	if (r >= 0) {
 		agent->watching.full_told = false;
 		return;
 	}

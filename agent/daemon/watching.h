@@ -21,7 +21,13 @@ void pf_watching_stop(struct pf_agent *agent);
 /* Whether every change that counts is told, so that looking is only a safety net. */
 bool pf_watching_sees_all(const struct pf_agent *agent);
 
-/* The guest's threads are about to be read. */
+/*
+ * Whether every act on this guest since its last look was told: what is not in doubt of its view is
+ * as it was.
+ */
+bool pf_watching_tells_all(const struct pf_agent *agent, const struct pf_held *held);
+
+/* All of the guest is about to be read. */
 void pf_watching_looking(struct pf_agent *agent, const struct pf_held *held);
 
 /* The host was read anew, before its guests are. */

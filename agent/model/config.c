@@ -14,7 +14,7 @@ int pf_config_init(struct pf_config *config)
 		.unpinned = PF_UNPINNED_FLOAT,
 		.shares_scale = PF_SHARES_LIBVIRT,
 		.interval_usec = 2000000,
-		.sweep_usec = UINT64_C(600) * 1000000,
+		.sweep_usec = UINT64_C(3600) * 1000000,
 		.state_dir = strdup("/run/pinfold"),
 		.pin_path = strdup("/sys/fs/bpf/pinfold"),
 		.log_level = LOG_INFO,

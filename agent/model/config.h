@@ -19,7 +19,7 @@ struct pf_config {
 
 	/* [agent] */
 	uint64_t interval_usec; /* a full pass this often where eBPF does not tell all; 2 s */
-	uint64_t sweep_usec;	/* where it does: each guest is looked at once in this; 10 min */
+	uint64_t sweep_usec;	/* where it does: each guest is looked at once in this; 1 h */
 	char *state_dir;	/* /run/pinfold: what was found before the first change */
 	char *pin_path;		/* /sys/fs/bpf/pinfold: where eBPF programs live on without us */
 	int log_level;		/* syslog(3) level; info */

@@ -7,7 +7,7 @@
 #include "agent/base/array.h"
 #include "agent/observe/watched.h"
 
-struct pf_watched *pf_watched_find(struct pf_watch *watch, const char *uuid)
+struct pf_watched *pf_watched_find(const struct pf_watch *watch, const char *uuid)
 {
 	for (size_t i = 0; i < watch->guest_count; i++)
 		if (strcmp(watch->guests[i].uuid, uuid) == 0)
@@ -176,7 +176,7 @@ static bool same_role(const struct pf_slot_promise *a, const struct pf_slot_prom
 }
 
 /* A group in the table keeps its slot when that is its role's; a child had its parent's. */
-static int follow_leaf(struct pf_watch *watch, struct pf_spot *spot,
+static int follow_leaf(struct pf_watch *watch, struct pf_watched *guest, struct pf_spot *spot,
 		       const struct pf_slot_promise *promise, struct pf_err *err)
 {
 	struct pf_policy *policy = pf_bpf_policy(watch->bpf);
@@ -192,6 +192,7 @@ static int follow_leaf(struct pf_watch *watch, struct pf_spot *spot,
 		return pf_slot_update(policy, spot->slot, promise, err);
 	}
 	watch->unsettled = true;
+	guest->widened = true;
 	r = spot->leaf ? pf_slot_update(policy, spot->slot, promise, err)
 		       : pf_bpf_slot_add(watch->bpf, promise, &spot->slot, err);
 	if (r < 0)
@@ -210,7 +211,8 @@ static struct pf_spot *find_path(const struct pf_watched *guest, const char *pat
 }
 
 /* What is watched at @cgid or, where that is new, at @path. */
-static struct pf_spot *spot_for(struct pf_watched *guest, const char *path, uint64_t cgid)
+static struct pf_spot *spot_for(struct pf_watch *watch, struct pf_watched *guest, const char *path,
+				uint64_t cgid)
 {
 	struct pf_spot *spot = pf_spot_find(guest, cgid);
 
@@ -223,6 +225,9 @@ static struct pf_spot *spot_for(struct pf_watched *guest, const char *path, uint
 			return NULL;
 		spot->path = strdup(path);
 	}
+	if (spot->told)
+		pf_bpf_unwatch(watch->bpf, spot->cgid, NULL);
+	spot->told = false;
 	spot->cgid = cgid;
 	return spot->path ? spot : NULL;
 }
@@ -234,7 +239,7 @@ static int follow_group(struct pf_watch *watch, struct pf_watched *guest,
 	struct pf_slot_promise promise;
 	struct pf_spot *spot;
 
-	spot = spot_for(guest, placement->groups[group].path, cgid);
+	spot = spot_for(watch, guest, placement->groups[group].path, cgid);
 	if (!spot)
 		return pf_fail(err, ENOMEM, "watch guest '%s'", placement->name);
 	spot->role = placement->groups[group].role;
@@ -242,7 +247,7 @@ static int follow_group(struct pf_watch *watch, struct pf_watched *guest,
 	if (placement->groups[group].level != PF_GROUP_LEAF)
 		return 0;
 	promise_of(watch, placement, group, guest->number, guard, &promise);
-	return follow_leaf(watch, spot, &promise, err);
+	return follow_leaf(watch, guest, spot, &promise, err);
 }
 
 /* Its threads may have left a leaf that is gone: they are judged by its slot. */
@@ -305,6 +310,7 @@ static int follow_around(struct pf_watch *watch, struct pf_watched *guest, bool 
 		r = pf_bpf_watch(watch->bpf, spot->cgid, slot_plus_1, err);
 		if (r < 0)
 			return r;
+		guest->widened |= !spot->told;
 		spot->told = true;
 		spot->guard_slot_plus_1 = slot_plus_1;
 	}
@@ -321,6 +327,7 @@ int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
 		guest = add_guest(watch, placement, actual, err);
 	if (!guest)
 		return -ENOSPC;
+	guest->widened = false;
 	for (size_t i = 0; i < guest->spot_count; i++)
 		guest->spots[i].named = false;
 	for (size_t i = 0; i < placement->group_count; i++) {
@@ -336,7 +343,14 @@ int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
 	if (!placement->strayed)
 		leave_unnamed(watch, guest);
 	r = follow_around(watch, guest, guard, first ? NULL : err);
-	return first ?: r;
+	return first ?: r ?: guest->widened;
+}
+
+bool pf_watch_held_back(const struct pf_watch *watch, const char *uuid)
+{
+	const struct pf_watched *guest = pf_watched_find(watch, uuid);
+
+	return !guest || pf_bpf_unlooked(watch->bpf, guest->number);
 }
 
 void pf_watch_looking(struct pf_watch *watch, const char *uuid)

@@ -288,15 +288,32 @@ static int read_doomed(struct pf_cgroup *cg, const struct pf_placement *placemen
 }
 
 static int read_groups(struct pf_cgroup *cg, const struct pf_placement *placement,
-		       struct pf_actual *out, struct pf_err *err)
+		       const struct pf_view *view, struct pf_actual *out, struct pf_err *err)
 {
-	int r;
+	int r = 0;
 
 	if (is_doomed(cg, placement))
 		return read_doomed(cg, placement, out, err);
-	r = read_base(cg, placement->base, out, err);
+	if (!pf_view_recall_base(view, out))
+		r = read_base(cg, placement->base, out, err);
 	for (size_t i = 0; !r && i < placement->group_count; i++)
-		r = read_group(cg, &placement->groups[i], &out->groups[i], err);
+		if (!pf_view_recall_group(view, placement->groups[i].path, &out->groups[i]))
+			r = read_group(cg, &placement->groups[i], &out->groups[i], err);
+	return r;
+}
+
+static int read_threads(struct pf_cgroup *cg, const struct pf_placement *placement,
+			const struct pf_view *view, struct pf_actual *out, struct pf_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < placement->thread_count; i++) {
+		const struct pf_thread_placement *thread = &placement->threads[i];
+
+		if (!pf_view_recall_thread(view, thread->tid, thread->start_ticks,
+					   &out->threads[i]))
+			r = read_thread(cg, thread, &out->threads[i], err);
+	}
 	return r;
 }
 
@@ -317,25 +334,33 @@ static int allocate(const struct pf_placement *placement, struct pf_actual *out)
 	return 0;
 }
 
-int pf_observe(struct pf_cgroup *cg, const struct pf_placement *placement, struct pf_actual *out,
-	       struct pf_err *err)
+int pf_observe_doubted(struct pf_cgroup *cg, const struct pf_placement *placement,
+		       const struct pf_view *view, struct pf_actual *out, struct pf_err *err)
 {
+	static const struct pf_view nothing;
 	PF_CLEANUP(pf_actual_clear) struct pf_actual actual = {};
 	struct pf_err spare;
 	int r;
 
 	if (!err)
 		err = &spare; /* pf_wrap() hands back what it holds */
+	if (!view)
+		view = &nothing;
 	if (allocate(placement, &actual) < 0)
 		return pf_fail(err, ENOMEM, "observe guest '%.200s'", placement->name ?: "");
-	r = read_groups(cg, placement, &actual, err);
+	r = read_groups(cg, placement, view, &actual, err);
 	if (!r && (placement->strayed || placement->brought_back))
 		r = read_offers(cg, &actual, err);
-	for (size_t i = 0; !r && i < placement->thread_count; i++)
-		r = read_thread(cg, &placement->threads[i], &actual.threads[i], err);
+	r = r ?: read_threads(cg, placement, view, &actual, err);
 	if (r < 0)
 		return r;
 	*out = actual;
 	actual = (struct pf_actual){};
 	return 0;
+}
+
+int pf_observe(struct pf_cgroup *cg, const struct pf_placement *placement, struct pf_actual *out,
+	       struct pf_err *err)
+{
+	return pf_observe_doubted(cg, placement, NULL, out, err);
 }

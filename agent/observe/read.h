@@ -4,6 +4,7 @@
 #include "agent/base/err.h"
 #include "agent/model/actual.h"
 #include "agent/model/placement.h"
+#include "agent/observe/view.h"
 #include "cgroup/cgroup.h"
 
 /**
@@ -19,3 +20,10 @@
  */
 int pf_observe(struct pf_cgroup *cg, const struct pf_placement *placement, struct pf_actual *out,
 	       struct pf_err *err);
+
+/*
+ * The same, but that only what is in doubt of @view is read, and what it does not know. @view may be
+ * NULL.
+ */
+int pf_observe_doubted(struct pf_cgroup *cg, const struct pf_placement *placement,
+		       const struct pf_view *view, struct pf_actual *out, struct pf_err *err);

@@ -277,7 +277,7 @@ static char *path_by_pid(pid_t pid)
 	char file[32];
 
 	snprintf(file, sizeof(file), "%d/cgroup", pid);
-	if (root < 0 || pf_file_read(root, file, &text, NULL) < 0)
+	if (root < 0 || pf_file_read_once(root, file, &text, NULL) < 0)
 		return NULL;
 	/* v2 alone: one line, "0::/path" */
 	return strncmp(text, "0::", 3) == 0 ? strdup(text + 3) : NULL;

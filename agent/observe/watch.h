@@ -80,7 +80,8 @@ void pf_watch_host(struct pf_watch *watch, const struct pf_host *host);
  * CPUs that were promised by name count as promised: a pin wins over the memory's place.
  * @guard: the guard's programs, while they are attached, refuse that strangers change it
  *
- * Return: 0, or the first failure (no slot, no bucket free); the rest was done.
+ * Return: 0; 1 when groups are watched now that were not before, so that what was done to them until
+ * now was not told; or the first failure (no slot, no bucket free): the rest was done.
  */
 int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
 		   const struct pf_actual *actual, bool guard, struct pf_err *err);
@@ -90,6 +91,12 @@ int pf_watch_guest(struct pf_watch *watch, const struct pf_placement *placement,
  * that come until this is called again.
  */
 void pf_watch_looking(struct pf_watch *watch, const char *uuid);
+
+/*
+ * Whether the programs may have kept records of this guest's acts to themselves since then: only a
+ * look at all of it finds what those were about. True without a guest of that UUID.
+ */
+bool pf_watch_held_back(const struct pf_watch *watch, const char *uuid);
 
 /* The guest has ended. Without a guest of that UUID: nothing. */
 void pf_watch_drop(struct pf_watch *watch, const char *uuid);

@@ -24,6 +24,7 @@ struct pf_watched {
 	struct pf_spot *spots;
 	size_t spot_count;
 	struct pf_counters gone; /* of slots that were given back */
+	bool widened;		 /* groups were added to what is watched */
 };
 
 struct pf_watch {
@@ -41,7 +42,7 @@ struct pf_watch {
 };
 
 /* NULL when it is not watched. */
-struct pf_watched *pf_watched_find(struct pf_watch *watch, const char *uuid);
+struct pf_watched *pf_watched_find(const struct pf_watch *watch, const char *uuid);
 
 /* The guest's group of that id, or NULL. */
 struct pf_spot *pf_spot_find(const struct pf_watched *guest, uint64_t cgid);

@@ -165,7 +165,7 @@ static int read_cgroup(int root, const char *file, char **out, struct pf_err *er
 	char *line;
 	int r;
 
-	r = pf_file_read(root, file, &text, err);
+	r = pf_file_read_once(root, file, &text, err);
 	if (r < 0)
 		return r;
 	for (line = text; line; line = strchr(line, '\n')) {
@@ -339,23 +339,29 @@ static int note_remade(struct pf_guest *guest)
 			       "again");
 }
 
+/* Where the groups are that belong to it, told from the one that its main thread is in. */
 static int fill_place(int root, struct pf_guest *guest, struct pf_err *err)
+{
+	int r;
+
+	free(pf_take_ptr(guest->base));
+	free(pf_take_ptr(guest->unit));
+	free(pf_take_ptr(guest->unit_path));
+	guest->strayed = false;
+	r = find_place(root, guest);
+	r = r ?: note_remade(guest);
+	return r < 0 ? pf_fail(err, r, "find the cgroup of process %d", guest->pid) : 0;
+}
+
+static int read_place(int root, struct pf_guest *guest, struct pf_err *err)
 {
 	char file[PROC_PATH_MAX];
 	int r;
 
 	free(pf_take_ptr(guest->cgroup));
-	free(pf_take_ptr(guest->base));
-	free(pf_take_ptr(guest->unit));
-	free(pf_take_ptr(guest->unit_path));
-	guest->strayed = false;
 	snprintf(file, sizeof(file), "proc/%d/cgroup", guest->pid);
 	r = read_cgroup(root, file, &guest->cgroup, err);
-	if (r < 0)
-		return is_gone(r) ? fail_gone(guest, err) : r;
-	r = find_place(root, guest);
-	r = r ?: note_remade(guest);
-	return r < 0 ? pf_fail(err, r, "find the cgroup of process %d", guest->pid) : 0;
+	return is_gone(r) ? fail_gone(guest, err) : r;
 }
 
 /* ---- kernel threads that work for it ----------------------------------------------------- */
@@ -610,6 +616,14 @@ static int fill_iothreads(int root, struct pf_guest *guest)
 	return report_unknown(guest, "iothread", &unknown);
 }
 
+static int tell_threads(int root, struct pf_guest *guest, struct pf_err *err)
+{
+	int r = fill_vcpus(guest);
+
+	r = r ?: fill_iothreads(root, guest);
+	return r < 0 ? pf_fail(err, r, "tell the threads of process %d", guest->pid) : 0;
+}
+
 int pf_proc_fill(int root, struct pf_guest *guest, struct pf_err *err)
 {
 	int r;
@@ -618,17 +632,17 @@ int pf_proc_fill(int root, struct pf_guest *guest, struct pf_err *err)
 		return pf_fail_plain(err, ESRCH, "the process of guest %s is not known",
 				     guest->name ?: guest->uuid);
 	r = read_threads(root, guest, err);
-	if (r < 0)
-		return r;
-	r = fill_place(root, guest, err);
-	if (r == 0)
-		r = add_workers(root, guest, err);
-	if (r < 0)
-		return r;
-	r = fill_vcpus(guest);
-	if (r == 0)
-		r = fill_iothreads(root, guest);
-	return r < 0 ? pf_fail(err, r, "tell the threads of process %d", guest->pid) : 0;
+	r = r ?: read_place(root, guest, err);
+	r = r ?: fill_place(root, guest, err);
+	r = r ?: add_workers(root, guest, err);
+	return r ?: tell_threads(root, guest, err);
+}
+
+int pf_proc_tell(int root, struct pf_guest *guest, struct pf_err *err)
+{
+	int r = fill_place(root, guest, err);
+
+	return r ?: tell_threads(root, guest, err);
 }
 
 int pf_proc_state(int root, const char *state_dir, struct pf_guest *guest, struct pf_err *err)

@@ -32,6 +32,12 @@
  */
 int pf_proc_fill(int root, struct pf_guest *guest, struct pf_err *err);
 
+/*
+ * The same for a guest whose threads and cgroup are given, as pf_proc_fill() found them before and as
+ * they still are: the rest follows from them, and /proc is not read again for it.
+ */
+int pf_proc_tell(int root, struct pf_guest *guest, struct pf_err *err);
+
 /**
  * pf_proc_state - reads libvirt's status file of a running guest
  * @root: root fd

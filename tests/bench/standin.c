@@ -9,7 +9,8 @@
  * DIR gets node.xml (URI test:///DIR/node.xml or test+unix:///DIR/node.xml), state/NAME.xml and
  * threads, a line each: GUEST LEAF TID. Guest i is pinned to the two first CPUs of node i % NODES.
  * Prints "ready" and then waits; SIGTERM or the end of its input ends the guests and their groups.
- * A guest that gets SIGUSR1 makes a thread that soon calls itself vhost-1.
+ * A guest that gets SIGUSR1 makes a thread that soon calls itself vhost-1; one that gets SIGUSR2
+ * gives its worker the name vhost-2, of which no hook tells.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -82,12 +83,14 @@ static const char *cpus_of(const struct guest *guest)
 
 /* ---- the process ------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t helper_asked;
+static volatile sig_atomic_t helper_asked, name_asked;
 
-static void ask_helper(int number)
+static void ask(int number)
 {
-	(void)number;
-	helper_asked = 1;
+	if (number == SIGUSR1)
+		helper_asked = 1;
+	else
+		name_asked = 1;
 }
 
 static void *sleep_for_ever(void *arg)
@@ -134,12 +137,13 @@ static void name_members(struct guest *guest)
 
 static void be_guest(struct guest *guest, pid_t parent)
 {
-	struct sigaction action = {.sa_handler = ask_helper};
+	struct sigaction action = {.sa_handler = ask};
+	pthread_t thread, worker;
 	pthread_attr_t attr;
-	pthread_t thread;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGUSR2, &action, NULL);
 	if (getppid() != parent)
 		_exit(1);
 	pthread_attr_init(&attr);
@@ -147,6 +151,7 @@ static void be_guest(struct guest *guest, pid_t parent)
 	for (unsigned int i = 1; i < members; i++)
 		if (pthread_create(&thread, &attr, sleep_for_ever, &guest->members[i]))
 			_exit(1);
+	worker = thread; /* the last */
 	for (unsigned int i = 1; i < members; i++)
 		while (!__atomic_load_n(&guest->members[i].tid, __ATOMIC_ACQUIRE))
 			usleep(1000);
@@ -156,7 +161,9 @@ static void be_guest(struct guest *guest, pid_t parent)
 		pause(); /* the main thread is the one that gets the process's signals */
 		if (helper_asked && pthread_create(&thread, &attr, help, NULL))
 			_exit(1);
-		helper_asked = 0;
+		if (name_asked && pthread_setname_np(worker, "vhost-2"))
+			_exit(1);
+		helper_asked = name_asked = 0;
 	}
 }
 

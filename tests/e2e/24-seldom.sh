@@ -102,18 +102,83 @@ test_a_write_above_the_guests_is_noticed_and_so_is_its_end()
 	is 0-1 allowed "$(standin_pid standin0)"
 }
 
-test_what_nothing_tells_is_found_by_the_safety_net()
+test_a_write_of_nodes_above_the_guests_is_noticed_and_so_is_its_end()
 {
-	agent_stop
-	seldom 2s
 	local all
 	all=$(cat /sys/fs/cgroup/cpuset.mems.effective)
 	mark
-	write_knob $MACHINE/cpuset.mems "1-${all#0-}"
+	write_knob $MACHINE/cpuset.mems "1-${all#0-}" # standin0 was promised node 0
 	wait_for "$PATIENCE" logged "guest 'standin0': impossible"
+	never logged "guest 'standin1': impossible"
 	mark
 	write_knob $MACHINE/cpuset.mems "$all"
 	wait_for "$PATIENCE" logged "guest 'standin0': held"
+}
+
+# One act after the other on one guest, of which each look reads only what it was about: none of
+# them may hide another.
+test_acts_on_one_guest_do_not_hide_each_other()
+{
+	local base=$MACHINE/qemu-1-standin0.libvirt-qemu tid0 tid1 round
+	tid0=$(head -1 $base/vcpu0/cgroup.threads)
+	tid1=$(head -1 $base/vcpu1/cgroup.threads)
+	for round in 1 2 3; do
+		taskset -pc 0 "$tid0" > /dev/null
+		write_knob $base/vcpu1/cpuset.cpus 5
+		write_knob $base/vcpu0/cpu.max "20000 100000"
+		write_knob $base/cpu.weight $((200 + round))
+		echo "$tid1" > $base/emulator/cgroup.threads
+		becomes 0-1 allowed "$tid0"
+		becomes "${base#/sys/fs/cgroup}/vcpu1" leaf_of "$tid1"
+		becomes 0-1 cat $base/vcpu1/cpuset.cpus
+		becomes 0-1 allowed "$tid1"
+		becomes "max 100000" cat $base/vcpu0/cpu.max
+		becomes 100 cat $base/cpu.weight
+	done
+}
+
+SYSCALLS=/sys/kernel/tracing/events/raw_syscalls/sys_enter
+
+# System calls of the agent's loop since they are counted; what the kernel itself counts.
+calls()
+{
+	sed -n 's/.*hitcount: *\([0-9]*\)$/\1/p' $SYSCALLS/hist | tail -1
+}
+
+# A look at all of a guest is 200 calls here. A repair takes two looks, which read one thread.
+test_a_repair_and_waiting_for_the_next_act_cost_few_system_calls()
+{
+	local tid counter idle
+	tid=$(head -1 $MACHINE/qemu-1-standin0.libvirt-qemu/vcpu0/cgroup.threads)
+	counter="hist:keys=common_pid if common_pid == $(agent_pid)"
+	repair()
+	{
+		taskset -pc 0 "$tid" > /dev/null
+		becomes 0-1 allowed "$tid"
+	}
+	repair # the first after a start looks at all of it
+	echo "$counter" > $SYSCALLS/trigger
+	for _ in 1 2 3 4; do
+		repair
+	done
+	echo "four repairs took $(calls) calls"
+	(($(calls) <= 4 * 150))
+	idle=$(calls)
+	sleep 10
+	idle=$(($(calls) - idle))
+	echo "ten seconds of waiting took $idle calls"
+	((idle <= 100))
+	echo "!$counter" > $SYSCALLS/trigger
+}
+
+test_what_nothing_tells_is_found_by_the_safety_net()
+{
+	local tid
+	agent_stop
+	seldom 2s
+	tid=$(grep -l '^worker$' "/proc/$(standin_pid standin1)/task"/*/comm | sed 's|.*task/\([0-9]*\)/comm|\1|')
+	kill -USR2 "$(standin_pid standin1)"
+	becomes /machine/qemu-2-standin1.libvirt-qemu/helper leaf_of "$tid"
 }
 
 test_a_process_that_ends_is_let_go_though_libvirt_does_not_tell()

@@ -146,6 +146,34 @@ static void walking_meets_every_member_in_order(void **state)
 	assert_int_equal(at, 5);
 }
 
+static void many_sets_are_kept_in_one_block(void **state)
+{
+	static const char *const texts[] = {"", "0", "63-64", "4095", "0-4095", "1,128", ""};
+	enum { COUNT = sizeof(texts) / sizeof(texts[0]) };
+	struct pf_sets sets = {};
+	size_t at[COUNT];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT; i++) {
+		struct pf_set set;
+
+		assert_int_equal(pf_set_parse(texts[i], &set, NULL), 0);
+		assert_int_equal(pf_sets_add(&sets, &set, &at[i]), 0);
+	}
+	for (size_t i = 0; i < COUNT; i++) {
+		struct pf_set set, out;
+
+		assert_int_equal(pf_set_parse(texts[i], &set, NULL), 0);
+		memset(&out, 0xff, sizeof(out));
+		pf_sets_get(&sets, at[i], &out);
+		assert_memory_equal(&set, &out, sizeof(set));
+	}
+	/* as long as the highest member asks for, and a word that says how long */
+	assert_int_equal(sets.count, 1 + 2 + 3 + 65 + 65 + 4 + 1);
+	pf_sets_clear(&sets);
+	assert_null(sets.words);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +185,7 @@ int main(void)
 		cmocka_unit_test(members_beyond_the_end_are_ignored),
 		cmocka_unit_test(algebra_agrees_with_membership),
 		cmocka_unit_test(walking_meets_every_member_in_order),
+		cmocka_unit_test(many_sets_are_kept_in_one_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

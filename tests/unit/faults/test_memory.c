@@ -100,15 +100,25 @@ static bool disarm(void)
 	return came_to_it;
 }
 
-static int pass(struct world *w, struct pf_plan *plan, struct pf_guest_status *status)
+/* @view: what is seen is kept there, and recalled; or NULL */
+static int pass_with(struct world *w, struct pf_view *view, struct pf_plan *plan,
+		     struct pf_guest_status *status)
 {
 	PF_CLEANUP(pf_placement_clear) struct pf_placement placement = {};
 	PF_CLEANUP(pf_actual_clear) struct pf_actual actual = {};
 	struct pf_err err = {};
 	int r = pf_desire(&w->host, &w->guests, &w->guest, &w->config, &placement);
 
-	r = r ?: pf_observe(w->cg, &placement, &actual, &err);
-	return r ?: pf_diff(&w->host, &placement, &actual, plan, status);
+	r = r ?: pf_observe_doubted(w->cg, &placement, view, &actual, &err);
+	r = r ?: pf_diff(&w->host, &placement, &actual, plan, status);
+	if (!r && view)
+		pf_view_keep(view, &w->guest, &placement, &actual);
+	return r;
+}
+
+static int pass(struct world *w, struct pf_plan *plan, struct pf_guest_status *status)
+{
+	return pass_with(w, NULL, plan, status);
 }
 
 static void a_pass_without_memory_says_so_and_the_next_one_is_whole(void **state)
@@ -135,6 +145,59 @@ static void a_pass_without_memory_says_so_and_the_next_one_is_whole(void **state
 		assert_int_equal(pf_fake_changes(f.w.fake), changes);
 	}
 	assert_true(nth > 100);
+	faults_end(&f);
+}
+
+static void passes_with(struct faults *f, struct pf_view *view, size_t steps)
+{
+	PF_CLEANUP(pf_plan_clear) struct pf_plan plan = {};
+	PF_CLEANUP(pf_guest_status_clear) struct pf_guest_status status = {};
+
+	assert_int_equal(pass_with(&f->w, view, &plan, &status), 0);
+	assert_true(view->known);
+	assert_int_equal(plan.count, steps);
+}
+
+/* Return: whether memory ran short. */
+static bool pass_short_of_memory(struct faults *f, struct pf_view *view, unsigned int nth,
+				 size_t steps)
+{
+	PF_CLEANUP(pf_plan_clear) struct pf_plan plan = {};
+	PF_CLEANUP(pf_guest_status_clear) struct pf_guest_status status = {};
+	bool failed;
+	int r;
+
+	arm(nth, 1);
+	r = pass_with(&f->w, view, &plan, &status);
+	failed = disarm();
+	assert_true(r == 0 || (failed && r == -ENOMEM));
+	assert_int_equal(plan.count, r ? 0 : steps);
+	return failed;
+}
+
+/* What can't be kept is read, and what is kept is whole. */
+static void what_was_seen_is_known_in_full_or_not_at_all(void **state)
+{
+	struct faults f;
+	size_t steps;
+
+	(void)state;
+	faults_begin(&f, true);
+	steps = steps_left(&f);
+	for (int known = 0; known < 2; known++) {
+		bool failed = true;
+		unsigned int nth;
+
+		for (nth = 0; failed; nth++) {
+			PF_CLEANUP(pf_view_clear) struct pf_view view = {};
+
+			if (known)
+				passes_with(&f, &view, steps);
+			failed = pass_short_of_memory(&f, &view, nth, steps);
+			passes_with(&f, &view, steps);
+		}
+		assert_true(nth > 100);
+	}
 	faults_end(&f);
 }
 
@@ -270,6 +333,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pass_without_memory_says_so_and_the_next_one_is_whole),
+		cmocka_unit_test(what_was_seen_is_known_in_full_or_not_at_all),
 		cmocka_unit_test(a_plan_without_memory_is_made_good_by_the_next),
 		cmocka_unit_test(a_release_without_memory_is_finished_by_the_next),
 		cmocka_unit_test(a_page_that_cannot_be_read_for_lack_of_memory_is_not_lost),

@@ -163,6 +163,31 @@ static void threads_are_listed_with_their_start(void **state)
 	assert_int_equal(guest.findings.count, 0);
 }
 
+/* With threads and cgroup as they were found, the rest follows without a look at /proc. */
+static void the_rest_follows_from_threads_and_place(void **state)
+{
+	auto_guest guest = {};
+	auto_guest later = {};
+	struct pf_err err = {};
+
+	(void)state;
+	put_usual_threads();
+	make_guest(&guest, "");
+	fill(&guest);
+	make_guest(&later, "");
+	later.cgroup = strdup(guest.cgroup);
+	later.threads = malloc(guest.thread_count * sizeof(*later.threads));
+	memcpy(later.threads, guest.threads, guest.thread_count * sizeof(*later.threads));
+	later.thread_count = guest.thread_count;
+	assert_int_equal(pf_proc_tell(-1, &later, &err), 0);
+	assert_string_equal(later.base, guest.base);
+	assert_string_equal(later.unit, guest.unit);
+	assert_string_equal(later.unit_path, guest.unit_path);
+	assert_int_equal(later.promise.vcpus[1].tid, 112);
+	assert_int_equal(later.promise.iothreads[0].tid, 105);
+	assert_int_equal(later.findings.count, 0);
+}
+
 static void put_kernel_thread(pid_t tid, const char *comm)
 {
 	char path[100], text[300];
@@ -689,6 +714,7 @@ int main(void)
 #define IN_A_TREE(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
 	const struct CMUnitTest tests[] = {
 		IN_A_TREE(threads_are_listed_with_their_start),
+		IN_A_TREE(the_rest_follows_from_threads_and_place),
 		IN_A_TREE(a_vhost_worker_of_the_kernels_own_is_a_thread_of_the_guest),
 		IN_A_TREE(a_comm_may_hold_any_byte),
 		IN_A_TREE(a_thread_that_ended_meanwhile_is_left_out),
