@@ -305,13 +305,16 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 		if (rank > best)
 			strangers = false;
 		best = rank > best ? rank : best;
-		strangers |= rank == best && !acts->items[i].by_libvirt;
+		strangers |= rank == best && !may_promise(&acts->items[i]);
 	}
 	for (size_t i = 0; best && i < acts->count; i++) {
 		struct pf_act *act = &acts->items[i];
 
-		/* libvirt writes what it promises: where somebody else did, too, it's theirs. */
-		if (rank_in(act, step, back) != best || (strangers && act->by_libvirt))
+		/*
+		 * libvirt writes what it promises, and the service manager what we tell it: where
+		 * somebody else wrote, too, it's theirs.
+		 */
+		if (rank_in(act, step, back) != best || (strangers && may_promise(act)))
 			continue;
 		note_outcome(act, outcome);
 	}

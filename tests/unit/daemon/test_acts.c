@@ -293,6 +293,26 @@ static void a_stranger_beside_libvirt_is_who_is_told(void **state)
 	pf_acts_clear(&acts);
 }
 
+/* We had it write the weight, then a stranger did. */
+static void a_stranger_beside_the_service_manager_is_who_is_told(void **state)
+{
+	struct pf_acts acts = {};
+	struct pf_step step = {.kind = PF_STEP_UNIT_KNOB, .group = (char *)"/g",
+			       .knob = (char *)"cpu.weight"};
+	struct pf_act act = act_of(PF_ACT_KNOB, PF_EVENT_WEIGHT, 0, 1);
+
+	(void)state;
+	act.group = strdup("/g");
+	act.knob = strdup("cpu.weight");
+	act.by_manager = true;
+	pf_acts_add(&acts, &act, false, SECOND);
+	add_knob(&acts, "/g", "cpu.weight", false);
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].doer, 77);
+	pf_acts_clear(&acts);
+}
+
 static void what_libvirt_left_behind_is_no_drift(void **state)
 {
 	struct pf_acts acts = {};
@@ -667,6 +687,7 @@ int main(void)
 		cmocka_unit_test_setup(
 			what_systemd_put_right_along_with_another_knob_is_told_with_its_doer, setup),
 		cmocka_unit_test_setup(a_stranger_beside_libvirt_is_who_is_told, setup),
+		cmocka_unit_test_setup(a_stranger_beside_the_service_manager_is_who_is_told, setup),
 		cmocka_unit_test_setup(a_write_that_is_repaired_before_it_returns_is_told_once,
 				       setup),
 		cmocka_unit_test_setup(a_write_that_nothing_comes_of_is_told_when_it_has_returned,
