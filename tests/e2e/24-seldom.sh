@@ -88,6 +88,25 @@ test_threads_that_come_and_go_do_not_stop_it()
 	wait_for "$PATIENCE" all_helped
 }
 
+# The kernel takes a CPU out of everything else when it becomes a partition's.
+test_a_partition_beside_the_guests_is_noticed_and_so_is_its_end()
+{
+	local thief=/sys/fs/cgroup/thief
+	mark
+	mkdir $thief
+	write_knob $thief/cpuset.cpus 0 # standin0 was promised 0-1
+	write_knob $thief/cpuset.cpus.partition root
+	is root cat $thief/cpuset.cpus.partition
+	wait_for "$PATIENCE" logged "guest 'standin0': impossible"
+	never logged "guest 'standin1': impossible"
+	is 1 allowed "$(standin_pid standin0)"
+	mark
+	write_knob $thief/cpuset.cpus.partition member
+	rmdir $thief
+	wait_for "$PATIENCE" logged "guest 'standin0': held"
+	is 0-1 allowed "$(standin_pid standin0)"
+}
+
 test_a_write_above_the_guests_is_noticed_and_so_is_its_end()
 {
 	local all

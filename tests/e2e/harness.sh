@@ -50,6 +50,17 @@ agent_stop()
 	rm -f /tmp/pinfoldd.pid
 }
 
+# log_line: where what the agent says from now on begins. said_since LINE PATTERN: it said so.
+log_line()
+{
+	echo $(($(wc -l < "$AGENT_LOG") + 1))
+}
+
+said_since()
+{
+	tail -n "+$1" "$AGENT_LOG" | grep -E -- "$2"
+}
+
 gone()
 {
 	[[ ! -e /proc/$1 || $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) == Z ]]

@@ -2,13 +2,16 @@
 # Sourced by what runs inside the lab: guests, their threads, waiting for conditions.
 # shellcheck shell=bash
 
-# wait_for SECONDS COMMAND...: runs COMMAND every 0.2 s until it succeeds.
+# wait_for SECONDS COMMAND...: runs COMMAND every 0.2 s until it succeeds. By the time since boot:
+# the clock may be set meanwhile.
 wait_for()
 {
-	local seconds=$1 start=$SECONDS
+	local seconds=$1 start now _
 	shift
+	read -r start _ < /proc/uptime
 	until "$@" >/dev/null 2>&1; do
-		if ((SECONDS - start >= seconds)); then
+		read -r now _ < /proc/uptime
+		if ((${now%.*} - ${start%.*} >= seconds)); then
 			echo "waited $seconds s in vain for: $*" >&2
 			return 1
 		fi

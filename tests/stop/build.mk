@@ -9,5 +9,5 @@ $(B)/stop/pinfoldd: $(AGENT_OBJ) $(LIB_OBJ) $(B)/obj/tests/stop/stop.o \
 		$(B)/obj/tests/fake/after.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(HARDEN_LD) $(LDFLAGS) -Wl,--wrap=pf_cgroup_open,--wrap=pf_unit_set \
-		-Wl,--wrap=pf_ledger_save,--wrap=pf_unit_make -o $@ $^ \
+		-Wl,--wrap=pf_ledger_save,--wrap=pf_unit_make,--wrap=write -o $@ $^ \
 		$(call pkg_libs,$(LIBS_COMMON)) $(call pkg_libs,$(LIBS_AGENT)) -lpthread
