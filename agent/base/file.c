@@ -115,7 +115,7 @@ int pf_file_read_set(int dirfd, const char *path, struct pf_set *out, struct pf_
 	pf_auto_free char *text = NULL;
 	int r;
 
-	r = pf_file_read(dirfd, path, &text, err);
+	r = pf_file_read_once(dirfd, path, &text, err);
 	if (r < 0)
 		return r;
 	r = pf_set_parse(text, out, err);

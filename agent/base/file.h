@@ -37,7 +37,7 @@ int pf_file_read_once(int dirfd, const char *path, char **out, struct pf_err *er
 /* Reads a file that holds one unsigned decimal number. */
 int pf_file_read_u64(int dirfd, const char *path, unsigned long long *out, struct pf_err *err);
 
-/* Reads a file that holds one list ("0-3,8"). */
+/* Reads a file that holds one list ("0-3,8"), as pf_file_read_once() does. */
 int pf_file_read_set(int dirfd, const char *path, struct pf_set *out, struct pf_err *err);
 
 /**

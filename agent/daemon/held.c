@@ -90,7 +90,7 @@ void pf_held_note(struct pf_held *held, uint64_t now_usec)
 
 void pf_held_look_anew(struct pf_held *held)
 {
-	pf_view_clear(&held->view);
+	pf_view_doubt_all(&held->view);
 	held->woken = true;
 }
 

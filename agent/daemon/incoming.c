@@ -220,7 +220,7 @@ static void doubt(struct pf_held *held, const struct pf_record *record)
 		break;
 	case PF_REC_MOVED:
 		if (record->flags & PF_RF_THREADGROUP)
-			pf_view_clear(&held->view);
+			pf_view_doubt_all(&held->view);
 		else
 			pf_view_doubt_move(&held->view, record->cgid, (pid_t)record->tid);
 		break;
@@ -229,7 +229,7 @@ static void doubt(struct pf_held *held, const struct pf_record *record)
 		break;
 	case PF_REC_THREAD:
 	case PF_REC_GROUP:
-		pf_view_clear(&held->view);
+		pf_view_doubt_all(&held->view);
 		break;
 	case PF_REC_RETURN:
 	case PF_REC_REFUSED:

@@ -109,6 +109,6 @@ int pf_pass_guest(const struct pf_pass *pass, const struct pf_guest *guest, stru
 	*status = (struct pf_guest_status){};
 	r = pass_over(pass, guest, plan, status, err);
 	if (r < 0 && pass->view)
-		pf_view_clear(pass->view);
+		pf_view_doubt_all(pass->view);
 	return r;
 }

@@ -19,7 +19,7 @@
 
 #define AGAIN_USEC UINT64_C(20000)
 /* The safety net's pace, whatever there is to look at. */
-#define SWEEP_EVERY_USEC UINT64_C(60000000)
+#define SWEEP_EVERY_USEC UINT64_C(180000000)
 /* Besides, whom the guard lets past is looked up with it: a libvirtd that was just upgraded waits. */
 #define SWEEP_GUARDED_USEC UINT64_C(10000000)
 
@@ -214,7 +214,7 @@ static void doubt(struct pf_agent *agent, struct pf_held *held)
 {
 	if (held->view.known && pf_watching_tells_all(agent, held))
 		return;
-	pf_view_clear(&held->view);
+	pf_view_doubt_all(&held->view);
 	pf_watching_looking(agent, held);
 	held->swept_usec = pf_now_usec();
 }
@@ -267,7 +267,7 @@ static void look(struct pf_agent *agent)
 
 		if (!held)
 			continue;
-		pf_view_clear(&held->view);
+		pf_view_doubt_all(&held->view);
 		look_at(agent, held, &agent->guests.items[i]);
 	}
 	drop_absent(agent);
@@ -422,7 +422,7 @@ static void look_again(struct pf_agent *agent, struct pf_held *held)
 /* At all of it. */
 static void look_anew(struct pf_agent *agent, struct pf_held *held)
 {
-	pf_view_clear(&held->view);
+	pf_view_doubt_all(&held->view);
 	look_again(agent, held);
 }
 
@@ -541,7 +541,7 @@ static void unguard(struct pf_agent *agent, struct pf_held *held)
 {
 	const struct pf_guest *guest = guest_of(agent, held);
 
-	pf_view_clear(&held->view); /* our own writes are not told */
+	pf_view_doubt_all(&held->view); /* our own writes are not told */
 	if (guest)
 		look_at(agent, held, guest);
 	pf_guarding_follow(agent);

@@ -307,7 +307,7 @@ static void forget_view(struct pf_agent *agent, const char *uuid)
 	struct pf_held *held = pf_watching_find(agent, uuid);
 
 	if (held)
-		pf_view_clear(&held->view);
+		pf_view_doubt_all(&held->view);
 }
 
 void pf_watching_guest(const struct pf_placement *placement, const struct pf_actual *actual,

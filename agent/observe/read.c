@@ -154,12 +154,13 @@ static int read_prospect(struct pf_cgroup *cg, const char *group, struct pf_grou
 
 /* Return: 0; 1 when some file was not there; -errno. */
 static int read_files(struct pf_cgroup *cg, const struct pf_group *group,
-		      struct pf_group_actual *out, struct pf_err *err)
+		      const struct pf_view *view, struct pf_group_actual *out, struct pf_err *err)
 {
 	pf_auto_free char *type = NULL;
 	int r;
 
-	if (group->level == PF_GROUP_LEAF) {
+	out->threaded = pf_view_is_threaded(view, group->path, out->cgid);
+	if (group->level == PF_GROUP_LEAF && !out->threaded) {
 		r = read_file(cg, group->path, "cgroup.type", &type, err);
 		if (r < 0)
 			return r;
@@ -175,14 +176,14 @@ static int read_files(struct pf_cgroup *cg, const struct pf_group *group,
  * half of its files would be taken for drift.
  */
 static int read_group(struct pf_cgroup *cg, const struct pf_group *group,
-		      struct pf_group_actual *out, struct pf_err *err)
+		      const struct pf_view *view, struct pf_group_actual *out, struct pf_err *err)
 {
 	uint64_t cgid = 0;
 	int r = cg->ops->id(cg, group->path, &out->cgid, err);
 
 	if (!r) {
 		out->exists = true;
-		r = read_files(cg, group, out, err);
+		r = read_files(cg, group, view, out, err);
 		if (r <= 0)
 			return r;
 		r = cg->ops->id(cg, group->path, &cgid, err);
@@ -298,7 +299,7 @@ static int read_groups(struct pf_cgroup *cg, const struct pf_placement *placemen
 		r = read_base(cg, placement->base, out, err);
 	for (size_t i = 0; !r && i < placement->group_count; i++)
 		if (!pf_view_recall_group(view, placement->groups[i].path, &out->groups[i]))
-			r = read_group(cg, &placement->groups[i], &out->groups[i], err);
+			r = read_group(cg, &placement->groups[i], view, &out->groups[i], err);
 	return r;
 }
 

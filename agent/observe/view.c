@@ -23,6 +23,12 @@ void pf_view_clear(struct pf_view *view)
 
 /* ---- doubt ------------------------------------------------------------------------------- */
 
+/* What was seen stays: some of it is so for good (pf_view_is_threaded()). */
+void pf_view_doubt_all(struct pf_view *view)
+{
+	view->known = false;
+}
+
 void pf_view_doubt_thread(struct pf_view *view, pid_t tid)
 {
 	for (size_t i = 0; tid != view->pid && i < view->task_count; i++) {
@@ -31,7 +37,7 @@ void pf_view_doubt_thread(struct pf_view *view, pid_t tid)
 		view->tasks[i].doubted = true;
 		return;
 	}
-	pf_view_clear(view);
+	pf_view_doubt_all(view);
 }
 
 static bool is_within(const char *path, const char *above)
@@ -65,7 +71,7 @@ static bool is_bandwidth(const char *knob)
 static void doubt_group(struct pf_view *view, struct pf_view_group *group, const char *knob)
 {
 	if (!group || !(is_bandwidth(knob) || (is_cpuset(knob) && group->level == PF_GROUP_LEAF))) {
-		pf_view_clear(view);
+		pf_view_doubt_all(view);
 		return;
 	}
 	if (group->level == PF_GROUP_LEAF)
@@ -78,7 +84,7 @@ static void doubt_group(struct pf_view *view, struct pf_view_group *group, const
 
 static struct pf_view_group *find_cgid(const struct pf_view *view, uint64_t cgid)
 {
-	for (size_t i = 0; i < view->group_count; i++)
+	for (size_t i = 0; view->known && i < view->group_count; i++)
 		if (view->groups[i].exists && view->groups[i].cgid == cgid)
 			return &view->groups[i];
 	return NULL;
@@ -102,7 +108,7 @@ void pf_view_doubt_move(struct pf_view *view, uint64_t cgid, pid_t tid)
 	if (find_cgid(view, cgid))
 		pf_view_doubt_thread(view, tid);
 	else
-		pf_view_clear(view);
+		pf_view_doubt_all(view);
 }
 
 static void doubt_step(struct pf_view *view, const struct pf_step *step)
@@ -122,7 +128,7 @@ static void doubt_step(struct pf_view *view, const struct pf_step *step)
 	case PF_STEP_MAKE_BASE:
 	case PF_STEP_BRING_BACK:
 	case PF_STEP_WIDEN:
-		pf_view_clear(view);
+		pf_view_doubt_all(view);
 		break;
 	}
 }
@@ -172,7 +178,7 @@ bool pf_view_recall_base(const struct pf_view *view, struct pf_actual *out)
 
 bool pf_view_recall_group(const struct pf_view *view, const char *path, struct pf_group_actual *out)
 {
-	const struct pf_view_group *group = find_path(view, path);
+	const struct pf_view_group *group = view->known ? find_path(view, path) : NULL;
 
 	if (!group || group->doubted)
 		return false;
@@ -190,6 +196,13 @@ bool pf_view_recall_group(const struct pf_view *view, const char *path, struct p
 	return true;
 }
 
+bool pf_view_is_threaded(const struct pf_view *view, const char *path, uint64_t cgid)
+{
+	const struct pf_view_group *group = find_path(view, path);
+
+	return group && group->cgid == cgid && group->threaded;
+}
+
 static const struct pf_view_task *find_task(const struct pf_view *view, pid_t tid,
 					    uint64_t start_ticks)
 {
@@ -202,7 +215,8 @@ static const struct pf_view_task *find_task(const struct pf_view *view, pid_t ti
 bool pf_view_recall_thread(const struct pf_view *view, pid_t tid, uint64_t start_ticks,
 			   struct pf_thread_actual *out)
 {
-	const struct pf_view_task *task = find_task(view, tid, start_ticks);
+	const struct pf_view_task *task =
+		view->known ? find_task(view, tid, start_ticks) : NULL;
 	char *cgroup = task && !task->doubted ? strdup(task->cgroup) : NULL;
 
 	if (!cgroup)

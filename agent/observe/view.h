@@ -55,10 +55,12 @@ struct pf_view {
 	struct pf_sets sets;
 };
 
-/* Knows nothing any more. */
+/* Frees what it owns and zeroes it. */
 void pf_view_clear(struct pf_view *view);
 
 /* ---- doubt: each of these makes the next look read more, never less ---------------------- */
+
+void pf_view_doubt_all(struct pf_view *view);
 
 /*
  * The thread's mask or place has changed. A thread that is not known, and the main one, whose place
@@ -92,6 +94,12 @@ bool pf_view_recall_base(const struct pf_view *view, struct pf_actual *out);
 bool pf_view_recall_group(const struct pf_view *view, const char *path, struct pf_group_actual *out);
 bool pf_view_recall_thread(const struct pf_view *view, pid_t tid, uint64_t start_ticks,
 			   struct pf_thread_actual *out);
+
+/*
+ * Whether the group of that id was seen to be threaded, whatever is in doubt: once it is, it stays so
+ * (cgroup-v2.rst, Threads).
+ */
+bool pf_view_is_threaded(const struct pf_view *view, const char *path, uint64_t cgid);
 
 /*
  * Keeps what a look has found, all doubts settled. A guest that is not in its place, or that a group

@@ -22,7 +22,7 @@ struct pf_libvirt;
  *
  * The connection is a read-only one: domain XML, lifecycle, tunable and metadata events need no
  * more. What libvirt announces by no event (vCPU hot-plug, iothreads, numatune) is seen by its
- * status files in libvirt_state_dir being rewritten. Besides, all is read anew every 30 min, and
+ * status files in libvirt_state_dir being rewritten. Besides, all is read anew every hour, and
  * every 3 s where that folder can't be watched.
  *
  * libvirt's event loop and error handler are the process's: one instance at a time.

@@ -15,7 +15,7 @@
 #include "agent/source/domain_xml.h"
 #include "agent/source/proc.h"
 
-#define SWEEP_USEC (1800 * SEC)    /* everything anew, though nothing was announced */
+#define SWEEP_USEC (3600 * SEC)    /* everything anew, though nothing was announced */
 #define SWEEP_BLIND_USEC (3 * SEC) /* the same where the status files can't be watched */
 
 /* ---- one guest ---------------------------------------------------------------------------- */

@@ -20,8 +20,8 @@
 #define BASE SCOPE "/libvirt"
 
 enum { LEAVES = 4, GROUPS = LEAVES + 2, THREADS = 6 };
-/* Of one leaf: type, four sets, cpu.max, cpu.weight. Of the base besides: what its children have. */
-enum { LEAF_READS = 7, BASE_READS = 3 };
+/* Of a group: four sets, cpu.max, cpu.weight. Of the base besides: what its children have. */
+enum { LEAF_READS = 6, BASE_READS = 3 };
 
 struct fixture {
 	struct pf_fake *fake;
@@ -231,9 +231,12 @@ static void costs(unsigned int reads, unsigned int tasks)
 	assert_true(f.view.known);
 }
 
+/* But for the leaves' types, which were seen for good. */
 static void costs_everything(void)
 {
-	costs(BASE_READS + LEAVES * LEAF_READS + 2 * (LEAF_READS - 1), THREADS);
+	unsigned int types = f.view.group_count ? 0 : LEAVES;
+
+	costs(BASE_READS + GROUPS * LEAF_READS + types, THREADS);
 }
 
 static void what_is_not_in_doubt_is_not_read(void **state)
@@ -283,7 +286,7 @@ static void bandwidth_costs_its_group_alone(void **state)
 	costs(LEAF_READS, 0);
 	write_file(PF_GROUP_UNIT, "cpu.weight", "300");
 	pf_view_doubt_knob(&f.view, f.cgids[PF_GROUP_UNIT], "cpu.weight");
-	costs(LEAF_READS - 1, 0);
+	costs(LEAF_READS, 0);
 }
 
 static void whatever_may_reach_further_costs_everything(void **state)
@@ -388,6 +391,24 @@ static void a_group_that_is_missing_is_looked_for_each_time(void **state)
 	misses_nothing(&actual);
 }
 
+/* Made anew under its old name, it is another group. */
+static void the_type_of_a_group_made_anew_is_read(void **state)
+{
+	PF_CLEANUP(pf_actual_clear) struct pf_actual actual = {};
+
+	(void)state;
+	strcpy(f.paths[5], BASE "/vcpu9");
+	must(f.cg->ops->make(f.cg, f.paths[5], NULL));
+	write_file(5, "cgroup.type", "threaded");
+	look_again();
+	must(f.cg->ops->remove(f.cg, f.paths[5], NULL));
+	must(f.cg->ops->make(f.cg, f.paths[5], NULL));
+	pf_view_doubt_all(&f.view);
+	look(&f.view, &actual);
+	assert_false(actual.groups[5].threaded);
+	misses_nothing(&actual);
+}
+
 static void a_guest_out_of_its_place_is_looked_at_in_full(void **state)
 {
 	(void)state;
@@ -485,6 +506,7 @@ int main(void)
 		TEST(a_thread_that_ended_puts_all_in_doubt),
 		TEST(a_number_that_was_given_away_is_not_the_old_thread),
 		TEST(a_group_that_is_missing_is_looked_for_each_time),
+		TEST(the_type_of_a_group_made_anew_is_read),
 		TEST(a_guest_out_of_its_place_is_looked_at_in_full),
 		TEST(acts_of_every_kind_hide_none_of_each_other),
 	};
