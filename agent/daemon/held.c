@@ -70,7 +70,7 @@ static void keep_threads(struct pf_held *held)
 void pf_held_note(struct pf_held *held, uint64_t now_usec)
 {
 	size_t vcpu_threads = count_vcpu_threads(&held->status);
-	bool opened;
+	bool opened, writes;
 
 	held->looked_usec = now_usec;
 	held->woken = false;
@@ -83,9 +83,12 @@ void pf_held_note(struct pf_held *held, uint64_t now_usec)
 	if (!held->plan.count)
 		held->ticket = 0;
 	opened = looks_like_hotplug(held);
-	if (opened && !held->emulator_opened)
+	writes = pf_acts_libvirt_writes(&held->acts, now_usec);
+	/* Where the kernel takes long over the write, what libvirt opens it for comes afterwards. */
+	if (opened && (!held->emulator_opened || (held->libvirt_writes && !writes)))
 		settle(held, now_usec);
 	held->emulator_opened = opened;
+	held->libvirt_writes = writes;
 }
 
 void pf_held_look_anew(struct pf_held *held)

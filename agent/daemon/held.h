@@ -37,6 +37,7 @@ struct pf_held {
 
 	size_t vcpu_threads;
 	bool emulator_opened; /* to more memory nodes, as for a vCPU to come */
+	bool libvirt_writes;  /* it was in the middle of a write at the newest pass */
 	uint64_t settle_until_usec;
 	uint64_t ticket;       /* libvirt's word on this drift was asked for with it; 0: not yet */
 	uint64_t ticket_deadline_usec;

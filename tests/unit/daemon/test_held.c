@@ -374,6 +374,30 @@ static void a_promise_that_libvirt_is_still_writing_is_waited_for(void **state)
 	pf_held_clear(&held);
 }
 
+/* Under memory that has to be moved first, libvirt's write may take longer than the second. */
+static void the_second_of_a_hotplug_begins_when_the_nodes_are_written(void **state)
+{
+	struct pf_held held = {.present = true, .status.mode = PF_MODE_ENFORCE};
+	uint64_t when = 0;
+
+	(void)state;
+	add_step(&held, "cpuset.mems", "1", "0-3");
+	add_act(&held, "cpuset.mems", true);
+	held.acts.items[0].begun = true;
+	pf_held_note(&held, 5 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 5 * SECOND, &when), PF_TURN_WAIT);
+	pf_held_note(&held, 9 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 9 * SECOND, &when), PF_TURN_ASK);
+	held.acts.items[0].begun = false;
+	pf_held_note(&held, 15 * SECOND);
+	assert_int_equal(pf_held_turn(&held, 0, 15 * SECOND, &when), PF_TURN_WAIT);
+	assert_int_equal(when, 16 * SECOND);
+	/* Once. */
+	pf_held_note(&held, 15 * SECOND + 500000);
+	assert_int_equal(pf_held_turn(&held, 0, 16 * SECOND, &when), PF_TURN_ASK);
+	pf_held_clear(&held);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +412,7 @@ int main(void)
 		cmocka_unit_test(a_promise_that_libvirt_is_still_writing_is_waited_for),
 		cmocka_unit_test(observed_and_released_guests_are_left_alone),
 		cmocka_unit_test(an_emulator_opened_to_more_nodes_is_given_a_second),
+		cmocka_unit_test(the_second_of_a_hotplug_begins_when_the_nodes_are_written),
 		cmocka_unit_test(a_new_vcpu_thread_is_given_a_second),
 		cmocka_unit_test(what_does_not_help_is_repeated_ever_more_rarely),
 		cmocka_unit_test(success_ends_the_waiting),
