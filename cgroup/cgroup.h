@@ -51,6 +51,8 @@ struct pf_cgroup_ops {
 	/* sched_setaffinity(2); what came of it is read back through task(). */
 	int (*affinity)(struct pf_cgroup *cg, pid_t tid, const struct pf_set *cpus,
 			struct pf_err *err);
+	/* Another handle on the same tree, for another thread: none is for two at a time. */
+	int (*again)(const struct pf_cgroup *cg, struct pf_cgroup **out, struct pf_err *err);
 	void (*close)(struct pf_cgroup *cg);
 };
 

@@ -236,6 +236,31 @@ static void kernel_close(struct pf_cgroup *cg)
 	free(kernel);
 }
 
+static void close_kernel(struct pf_kernel **kernel)
+{
+	if (*kernel)
+		kernel_close(&(*kernel)->cg);
+}
+
+static int kernel_again(const struct pf_cgroup *cg, struct pf_cgroup **out, struct pf_err *err)
+{
+	const struct pf_kernel *from = (const struct pf_kernel *)cg;
+	PF_CLEANUP(close_kernel) struct pf_kernel *kernel = calloc(1, sizeof(*kernel));
+
+	if (!kernel)
+		return pf_fail(err, ENOMEM, "open the cgroup tree again");
+	*kernel = (struct pf_kernel){.cg.ops = cg->ops, .root_fd = -1, .proc_fd = -1, .near_fd = -1};
+	kernel->mount = strdup(from->mount);
+	if (!kernel->mount)
+		return pf_fail(err, ENOMEM, "open the cgroup tree again");
+	kernel->root_fd = fcntl(from->root_fd, F_DUPFD_CLOEXEC, 0);
+	kernel->proc_fd = fcntl(from->proc_fd, F_DUPFD_CLOEXEC, 0);
+	if (kernel->root_fd < 0 || kernel->proc_fd < 0)
+		return pf_fail(err, errno, "open the cgroup tree again");
+	*out = &pf_take_ptr(kernel)->cg;
+	return 0;
+}
+
 static const struct pf_cgroup_ops kernel_ops = {
 	.read = kernel_read,
 	.write = kernel_write,
@@ -246,6 +271,7 @@ static const struct pf_cgroup_ops kernel_ops = {
 	.threads = pf_kernel_threads,
 	.task = pf_kernel_task,
 	.affinity = pf_kernel_affinity,
+	.again = kernel_again,
 	.close = kernel_close,
 };
 
@@ -361,12 +387,6 @@ static int find_mount(char **out, struct pf_err *err)
 		return r;
 	*out = pf_take_ptr(mounts.cpuset);
 	return 0;
-}
-
-static void close_kernel(struct pf_kernel **kernel)
-{
-	if (*kernel)
-		kernel_close(&(*kernel)->cg);
 }
 
 int pf_cgroup_open(struct pf_cgroup **out, struct pf_err *err)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,41 @@ struct pf_outcome {
 };
 
 const char *pf_outcome_name(enum pf_outcome_result result);
+
+struct pf_undo;
+
+/*
+ * A plan on its way: pf_apply_begin() and pf_apply_end() keep the ledger, pf_apply_run() between
+ * them changes the guest, in whatever thread; what is not atomic is that thread's meanwhile, but for
+ * the plan, which nobody changes.
+ */
+struct pf_run {
+	struct pf_plan plan;
+	struct pf_outcome *outcomes; /* one a step */
+	struct pf_undo *undos;
+	struct pf_err ledger_err; /* as in struct pf_apply */
+	atomic_size_t at;	  /* the step that is being done; plan.count: none */
+	atomic_bool superseded;	  /* from outside: the plan holds no longer, nothing new is begun */
+};
+
+/* @plan is taken over and zeroed, but not on failure. Return: 0 or -ENOMEM. */
+int pf_run_new(struct pf_plan *plan, struct pf_run **out);
+void pf_run_free(struct pf_run **run);
+
+/* What is found goes on record, before the first change. Return: 0; -ENOMEM: it must not be run. */
+int pf_apply_begin(struct pf_apply *apply, struct pf_run *run);
+
+/**
+ * pf_apply_run - carries out run->plan step by step, as pf_apply_plan() says
+ * @apply: of the thread that calls it; its ledger is not used
+ *
+ * Once run->superseded, the next step is not begun, neither is what follows; what was done by then
+ * stands, and the next plan goes on from there.
+ */
+void pf_apply_run(struct pf_apply *apply, struct pf_run *run);
+
+/* What came of it goes on record. */
+void pf_apply_end(struct pf_apply *apply, struct pf_run *run);
 
 /**
  * pf_apply_plan - carries out @plan step by step

@@ -131,7 +131,7 @@ static int load(const char *path, struct pf_record *record, struct pf_err *err)
 	return r == -EBADMSG ? set_aside(path, err) : r;
 }
 
-static struct pf_record *find(const struct pf_ledger *ledger, const char *uuid)
+struct pf_record *pf_ledger_known(const struct pf_ledger *ledger, const char *uuid)
 {
 	for (size_t i = 0; i < ledger->count; i++)
 		if (strcasecmp(ledger->records[i]->uuid, uuid) == 0)
@@ -143,7 +143,7 @@ int pf_ledger_record(struct pf_ledger *ledger, const char *uuid, struct pf_recor
 		     struct pf_err *err)
 {
 	pf_auto_free char *path = NULL;
-	struct pf_record *record = find(ledger, uuid), **slot;
+	struct pf_record *record = pf_ledger_known(ledger, uuid), **slot;
 	int r;
 
 	*out = record;

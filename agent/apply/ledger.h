@@ -72,6 +72,21 @@ bool pf_ledger_mode(struct pf_ledger *ledger, const char *uuid, enum pf_mode *ou
 int pf_ledger_release(struct pf_ledger *ledger, struct pf_apply *apply, const char *uuid,
 		      struct pf_err *err);
 
+/*
+ * The same in three parts, so that another thread may do what takes long: pf_release_run() changes
+ * the guest, from a copy of its record, and does not touch the ledger.
+ */
+struct pf_release;
+
+/* @out: the caller's, NULL when there is nothing to put back. Return: 0 or -errno. */
+int pf_release_begin(struct pf_ledger *ledger, const char *uuid, struct pf_release **out,
+		     struct pf_err *err);
+void pf_release_run(struct pf_apply *apply, struct pf_release *release);
+
+/* Nothing is noted when the guest's run has ended meanwhile. Return: as pf_ledger_release(). */
+int pf_release_end(struct pf_ledger *ledger, struct pf_release *release, struct pf_err *err);
+void pf_release_free(struct pf_release **release);
+
 /* The guest has ended: its record goes, in memory and on disk. Return: 0 or -errno. */
 int pf_ledger_forget(struct pf_ledger *ledger, const char *uuid, struct pf_err *err);
 

@@ -21,4 +21,6 @@ int pf_note_after(struct pf_ledger *ledger, struct pf_cgroup *cg, const struct p
 /* ledger.c: a guest's record, read or made; NULL when out of memory or @uuid is none. */
 int pf_ledger_record(struct pf_ledger *ledger, const char *uuid, struct pf_record **out,
 		     struct pf_err *err);
+/* The same if it is in memory, as that of a guest that runs is; else NULL. */
+struct pf_record *pf_ledger_known(const struct pf_ledger *ledger, const char *uuid);
 int pf_ledger_save(struct pf_ledger *ledger, const struct pf_record *record, struct pf_err *err);

@@ -12,10 +12,10 @@
 
 #define SUBTREE "cgroup.subtree_control"
 
-struct release {
+struct pf_release {
 	struct pf_apply *apply;
 	struct pf_cgroup *cg;
-	struct pf_record *record;
+	struct pf_record record; /* a copy: the ledger's stays as it is until the end */
 	bool *affinity_ours; /* by thread: the mask it has now is the one that we gave it */
 	bool *thread_failed; /* stays on record */
 	size_t tried;
@@ -24,7 +24,7 @@ struct release {
 };
 
 /* Counts one thing that was to be put back. Return: whether it was. */
-static bool count(struct release *release, int r, const struct pf_err *err)
+static bool count(struct pf_release *release, int r, const struct pf_err *err)
 {
 	release->tried++;
 	if (r >= 0)
@@ -72,10 +72,10 @@ static int affinity_is_ours(struct pf_cgroup *cg, const struct pf_record_thread 
 }
 
 /* Asked before anything is changed: putting a cpuset back resets masks, too. */
-static void look_at_threads(struct release *release)
+static void look_at_threads(struct pf_release *release)
 {
-	for (size_t i = 0; i < release->record->thread_count; i++) {
-		const struct pf_record_thread *thread = &release->record->threads[i];
+	for (size_t i = 0; i < release->record.thread_count; i++) {
+		const struct pf_record_thread *thread = &release->record.threads[i];
 		PF_CLEANUP(pf_task_clear) struct pf_task task = {};
 		struct pf_err err = {};
 		int r = pf_step_task(release->cg, thread->tid, thread->start_ticks, &task, &err);
@@ -102,12 +102,12 @@ static int move_back(struct pf_cgroup *cg, const struct pf_record_thread *thread
 	return r == -ESRCH ? 0 : r;
 }
 
-static void move_threads(struct release *release)
+static void move_threads(struct pf_release *release)
 {
-	for (size_t i = 0; i < release->record->thread_count; i++) {
+	for (size_t i = 0; i < release->record.thread_count; i++) {
 		struct pf_err err = {};
 
-		if (!count(release, move_back(release->cg, &release->record->threads[i], &err),
+		if (!count(release, move_back(release->cg, &release->record.threads[i], &err),
 			   &err))
 			release->thread_failed[i] = true;
 	}
@@ -123,24 +123,24 @@ static int set_back(struct pf_cgroup *cg, const struct pf_record_thread *thread,
 	return r == -ESRCH ? 0 : r;
 }
 
-static void set_affinities(struct release *release)
+static void set_affinities(struct pf_release *release)
 {
-	for (size_t i = 0; i < release->record->thread_count; i++) {
+	for (size_t i = 0; i < release->record.thread_count; i++) {
 		struct pf_err err = {};
 
 		if (!release->affinity_ours[i])
 			continue;
-		if (!count(release, set_back(release->cg, &release->record->threads[i], &err),
+		if (!count(release, set_back(release->cg, &release->record.threads[i], &err),
 			   &err))
 			release->thread_failed[i] = true;
 	}
 }
 
-static void drop_threads(struct release *release)
+static void drop_threads(struct pf_release *release)
 {
-	for (size_t i = release->record->thread_count; i-- > 0;)
+	for (size_t i = release->record.thread_count; i-- > 0;)
 		if (!release->thread_failed[i])
-			pf_record_thread_remove(release->record, i);
+			pf_record_thread_remove(&release->record, i);
 }
 
 /* --- knobs ---------------------------------------------------------------------------------- */
@@ -151,14 +151,14 @@ static bool is_ours(const struct pf_record_knob *knob, const char *now)
 	       (knob->writing && pf_knob_equal(knob->knob, now, knob->writing));
 }
 
-static int put_knob_back(struct release *release, const struct pf_record_knob *knob,
+static int put_knob_back(struct pf_release *release, const struct pf_record_knob *knob,
 			 struct pf_err *err)
 {
 	struct pf_apply *apply = release->apply;
 	pf_auto_free char *now = NULL;
 	int r;
 
-	if (!knob->found || pf_record_made(release->record, knob->group))
+	if (!knob->found || pf_record_made(&release->record, knob->group))
 		return 0; /* it goes with its group, or with its controller */
 	r = release->cg->ops->read(release->cg, knob->group, knob->knob, &now, err);
 	if (r < 0)
@@ -173,7 +173,7 @@ static int put_knob_back(struct release *release, const struct pf_record_knob *k
 	return apply->unit_set(apply->unit_ctx, knob->unit, knob->knob, knob->found, err);
 }
 
-static int disable_controllers(struct release *release, const struct pf_record_knob *knob,
+static int disable_controllers(struct pf_release *release, const struct pf_record_knob *knob,
 			       struct pf_err *err)
 {
 	const char *value = knob->wrote ?: knob->writing;
@@ -189,10 +189,10 @@ static int disable_controllers(struct release *release, const struct pf_record_k
 }
 
 /* The last change first; @controllers: those knobs, or all the others. */
-static void put_knobs_back(struct release *release, bool controllers)
+static void put_knobs_back(struct pf_release *release, bool controllers)
 {
-	for (size_t i = release->record->knob_count; i-- > 0;) {
-		const struct pf_record_knob *knob = &release->record->knobs[i];
+	for (size_t i = release->record.knob_count; i-- > 0;) {
+		const struct pf_record_knob *knob = &release->record.knobs[i];
 		struct pf_err err = {};
 		int r;
 
@@ -201,16 +201,16 @@ static void put_knobs_back(struct release *release, bool controllers)
 		r = controllers ? disable_controllers(release, knob, &err)
 				: put_knob_back(release, knob, &err);
 		if (count(release, r, &err))
-			pf_record_knob_remove(release->record, i);
+			pf_record_knob_remove(&release->record, i);
 	}
 }
 
 /* --- groups --------------------------------------------------------------------------------- */
 
 /* Where threads that were born in a group of ours belong: where its first thread came from. */
-static const char *home_of(const struct release *release, const char *group)
+static const char *home_of(const struct pf_release *release, const char *group)
 {
-	const struct pf_record *record = release->record;
+	const struct pf_record *record = &release->record;
 	const char *any = NULL;
 
 	for (size_t i = 0; i < record->thread_count; i++) {
@@ -225,7 +225,7 @@ static const char *home_of(const struct release *release, const char *group)
 	return any;
 }
 
-static int send_home(struct release *release, const char *group, struct pf_err *err)
+static int send_home(struct pf_release *release, const char *group, struct pf_err *err)
 {
 	const char *home = home_of(release, group);
 	pf_auto_free pid_t *tids = NULL;
@@ -246,7 +246,7 @@ static int send_home(struct release *release, const char *group, struct pf_err *
 	return r;
 }
 
-static int remove_group(struct release *release, const char *group, struct pf_err *err)
+static int remove_group(struct pf_release *release, const char *group, struct pf_err *err)
 {
 	int r = send_home(release, group, err);
 
@@ -255,13 +255,13 @@ static int remove_group(struct release *release, const char *group, struct pf_er
 	return pf_knob_missing(r) ? 0 : r;
 }
 
-static void remove_groups(struct release *release)
+static void remove_groups(struct pf_release *release)
 {
-	for (size_t i = release->record->made_count; i-- > 0;) {
+	for (size_t i = release->record.made_count; i-- > 0;) {
 		struct pf_err err = {};
 
-		if (count(release, remove_group(release, release->record->made[i], &err), &err))
-			pf_record_made_remove(release->record, i);
+		if (count(release, remove_group(release, release->record.made[i], &err), &err))
+			pf_record_made_remove(&release->record, i);
 	}
 }
 
@@ -271,7 +271,7 @@ static void remove_groups(struct release *release)
  * Threads first, since groups of ours must be empty to go; affinities last, since everything
  * before resets them.
  */
-static void put_back(struct release *release)
+static void put_back(struct pf_release *release)
 {
 	look_at_threads(release);
 	move_threads(release);
@@ -282,26 +282,92 @@ static void put_back(struct release *release)
 	drop_threads(release);
 }
 
+/* Through its text, which says all of it. */
+static int copy_record(const struct pf_record *record, struct pf_record *out, struct pf_err *err)
+{
+	pf_auto_free char *text = NULL;
+	int r = pf_record_format(record, &text, err);
+
+	return r ?: pf_record_parse(text, out, err);
+}
+
+int pf_release_begin(struct pf_ledger *ledger, const char *uuid, struct pf_release **out,
+		     struct pf_err *err)
+{
+	PF_CLEANUP(pf_release_free) struct pf_release *release = NULL;
+	struct pf_record *record = NULL;
+	int r = pf_ledger_record(ledger, uuid, &record, err);
+
+	*out = NULL;
+	if (r < 0 || pf_record_blank(record))
+		return r;
+	release = calloc(1, sizeof(*release));
+	if (!release)
+		return pf_fail(err, ENOMEM, "put back what was found");
+	r = copy_record(record, &release->record, err);
+	if (r < 0)
+		return r;
+	release->affinity_ours = calloc(record->thread_count + 1, sizeof(bool));
+	release->thread_failed = calloc(record->thread_count + 1, sizeof(bool));
+	if (!release->affinity_ours || !release->thread_failed)
+		return pf_fail(err, ENOMEM, "put back what was found");
+	*out = pf_take_ptr(release);
+	return 0;
+}
+
+void pf_release_run(struct pf_apply *apply, struct pf_release *release)
+{
+	release->apply = apply;
+	release->cg = apply->cg;
+	put_back(release);
+}
+
+/* What was not put back stays on record; an operator's word that came meanwhile counts. */
+static int settle(struct pf_ledger *ledger, struct pf_release *release, struct pf_err *err)
+{
+	struct pf_record *record = pf_ledger_known(ledger, release->record.uuid);
+
+	if (!record || record->pid != release->record.pid)
+		return 0; /* that run is over, and its record with it */
+	release->record.released = record->released;
+	release->record.has_mode = record->has_mode;
+	release->record.mode = record->mode;
+	pf_record_clear(record);
+	*record = release->record;
+	release->record = (struct pf_record){};
+	return pf_ledger_save(ledger, record, err);
+}
+
+int pf_release_end(struct pf_ledger *ledger, struct pf_release *release, struct pf_err *err)
+{
+	int r = settle(ledger, release, err);
+
+	if (!release->failed)
+		return r;
+	return pf_fail_plain(err, release->first.code,
+			     "%zu of %zu could not be put back, first: %.380s", release->failed,
+			     release->tried, release->first.text);
+}
+
+void pf_release_free(struct pf_release **release)
+{
+	if (!*release)
+		return;
+	pf_record_clear(&(*release)->record);
+	free((*release)->affinity_ours);
+	free((*release)->thread_failed);
+	free(*release);
+	*release = NULL;
+}
+
 int pf_ledger_release(struct pf_ledger *ledger, struct pf_apply *apply, const char *uuid,
 		      struct pf_err *err)
 {
-	struct release release = {.apply = apply, .cg = apply->cg};
-	pf_auto_free bool *ours = NULL, *failed = NULL;
-	int r = pf_ledger_record(ledger, uuid, &release.record, err);
+	PF_CLEANUP(pf_release_free) struct pf_release *release = NULL;
+	int r = pf_release_begin(ledger, uuid, &release, err);
 
-	if (r < 0 || pf_record_blank(release.record))
+	if (r < 0 || !release)
 		return r;
-	ours = calloc(release.record->thread_count + 1, sizeof(*ours));
-	failed = calloc(release.record->thread_count + 1, sizeof(*failed));
-	if (!ours || !failed)
-		return pf_fail(err, ENOMEM, "put back what was found");
-	release.affinity_ours = ours;
-	release.thread_failed = failed;
-	put_back(&release);
-	r = pf_ledger_save(ledger, release.record, err);
-	if (!release.failed)
-		return r;
-	return pf_fail_plain(err, release.first.code,
-			     "%zu of %zu could not be put back, first: %.380s", release.failed,
-			     release.tried, release.first.text);
+	pf_release_run(apply, release);
+	return pf_release_end(ledger, release, err);
 }

@@ -106,6 +106,12 @@ static bool ends_begun(struct pf_acts *acts, const struct pf_act *act, uint64_t 
 	return false;
 }
 
+/* Whether @act was done before the repair that goes on began. */
+static bool is_in_time(const struct pf_acts *acts, const struct pf_act *act)
+{
+	return !acts->until_ns || act->event.boot_ns <= acts->until_ns;
+}
+
 void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t now_usec)
 {
 	struct pf_act *kept;
@@ -115,7 +121,8 @@ void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t 
 		return;
 	}
 	for (size_t i = acts->count; i-- > 0;) {
-		if (!same_target(&acts->items[i], act, fight) || acts->items[i].failure_told)
+		if (!same_target(&acts->items[i], act, fight) || acts->items[i].failure_told ||
+		    is_in_time(acts, &acts->items[i]) != is_in_time(acts, act))
 			continue;
 		acts->items[i].event.suppressed += !act->by_libvirt;
 		if (may_promise(act))
@@ -228,6 +235,14 @@ bool pf_acts_libvirt_after(const struct pf_acts *acts, uint64_t usec)
 	return false;
 }
 
+bool pf_acts_promised_after(const struct pf_acts *acts, uint64_t usec)
+{
+	for (size_t i = 0; i < acts->count; i++)
+		if (acts->items[i].by_libvirt && acts->items[i].since_usec > usec)
+			return true;
+	return false;
+}
+
 bool pf_acts_libvirt_writes(const struct pf_acts *acts, uint64_t now_usec)
 {
 	for (size_t i = 0; i < acts->count; i++)
@@ -259,7 +274,8 @@ const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_
 	const struct pf_act *doer = NULL;
 
 	for (size_t i = 0; i < acts->count; i++)
-		if (rank_of(&acts->items[i], step) != RANK_NONE &&
+		if (is_in_time(acts, &acts->items[i]) &&
+		    rank_of(&acts->items[i], step) != RANK_NONE &&
 		    (!doer || rank_of(&acts->items[i], step) >= rank_of(doer, step)))
 			doer = &acts->items[i];
 	return doer ? &doer->event : NULL;
@@ -302,6 +318,8 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 	for (size_t i = 0; i < acts->count; i++) {
 		enum rank rank = rank_in(&acts->items[i], step, back);
 
+		if (!is_in_time(acts, &acts->items[i]))
+			continue;
 		if (rank > best)
 			strangers = false;
 		best = rank > best ? rank : best;
@@ -314,7 +332,8 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 		 * libvirt writes what it promises, and the service manager what we tell it: where
 		 * somebody else wrote, too, it's theirs.
 		 */
-		if (rank_in(act, step, back) != best || (strangers && may_promise(act)))
+		if (!is_in_time(acts, act) || rank_in(act, step, back) != best ||
+		    (strangers && may_promise(act)))
 			continue;
 		note_outcome(act, outcome);
 	}
@@ -509,10 +528,10 @@ void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_t
 	}
 }
 
-void pf_acts_made(struct pf_acts *acts, const struct pf_repair *repair)
+void pf_acts_made(struct pf_acts *acts, const struct pf_plan *plan)
 {
-	for (size_t i = 0; i < repair->count; i++) {
-		const struct pf_step *step = &repair->plan->steps[i];
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct pf_step *step = &plan->steps[i];
 
 		if (step->kind != PF_STEP_MAKE_UNIT)
 			continue;

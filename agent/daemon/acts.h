@@ -45,6 +45,11 @@ struct pf_acts {
 	struct pf_act *items;
 	size_t count;
 	uint64_t lost; /* acts for which there was no room, not told yet */
+	/*
+	 * CLOCK_BOOTTIME: when the repair began that has not ended yet. What was done later it is no
+	 * remedy for. 0: there is none, or nothing can have come between.
+	 */
+	uint64_t until_ns;
 	char *made_unit; /* scope that we had made: the manager's move of the guest there is ours */
 	uint64_t told_begun[8]; /* boot_ns of the newest that were told before they had returned */
 	unsigned int next_begun;
@@ -87,6 +92,9 @@ void pf_acts_add(struct pf_acts *acts, struct pf_act *act, bool fight, uint64_t 
  */
 bool pf_acts_libvirt_after(const struct pf_acts *acts, uint64_t usec);
 
+/* The same, of libvirt itself only. */
+bool pf_acts_promised_after(const struct pf_acts *acts, uint64_t usec);
+
 /*
  * Whether libvirt is in the middle of a write that takes long, a minute and a half at most: it holds
  * the guest's lock meanwhile, and answers when it is done.
@@ -114,8 +122,8 @@ const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_
 void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_tell_fn tell,
 		      void *ctx);
 
-/* Notes the scope that the plan had made, whatever came of it. */
-void pf_acts_made(struct pf_acts *acts, const struct pf_repair *repair);
+/* Notes the scope that the plan is about to have made, whatever comes of it. */
+void pf_acts_made(struct pf_acts *acts, const struct pf_plan *plan);
 
 /* Whether @act is the service manager's move of the guest into that scope. @group: where to. */
 bool pf_acts_is_ours(const struct pf_acts *acts, const struct pf_act *act, const char *group);

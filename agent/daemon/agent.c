@@ -7,6 +7,7 @@
 
 #include "agent/base/file.h"
 #include "agent/base/log.h"
+#include "agent/daemon/carry.h"
 #include "agent/daemon/report.h"
 #include "agent/daemon/watching.h"
 #include "agent/source/config_file.h"
@@ -77,6 +78,7 @@ int pf_agent_open(struct pf_agent *agent, struct pf_err *err)
 void pf_agent_close(struct pf_agent *agent)
 {
 	pf_api_free(&agent->api);
+	pf_carry_stop(agent);
 	pf_watching_stop(agent);
 	pf_libvirt_stop(&agent->libvirt);
 	for (size_t i = 0; i < agent->held_count; i++)

@@ -9,6 +9,7 @@
 #include "agent/apply/apply.h"
 #include "agent/apply/ledger.h"
 #include "agent/apply/unit.h"
+#include "agent/apply/worker.h"
 #include "agent/base/err.h"
 #include "agent/daemon/held.h"
 #include "agent/model/config.h"
@@ -71,6 +72,7 @@ struct pf_agent {
 	struct pf_unit_bus *bus; /* NULL without systemd */
 	struct pf_ledger *ledger;
 	struct pf_apply apply;
+	struct pf_workers *workers; /* NULL: the loop does everything itself, daemon/carry.h */
 	struct pf_libvirt *libvirt;
 	struct pf_api *api;
 	struct pf_audit *audit;  /* the record; daemon/report.h adds to it */

@@ -74,13 +74,15 @@ void pf_held_note(struct pf_held *held, uint64_t now_usec)
 
 	held->looked_usec = now_usec;
 	held->woken = false;
-	if (!held->plan.count || held->released || held->status.mode == PF_MODE_OBSERVE)
+	if (!held->job &&
+	    (!held->plan.count || held->released || held->status.mode == PF_MODE_OBSERVE))
 		keep_threads(held);
 	if (held->vcpu_threads && vcpu_threads != held->vcpu_threads)
 		settle(held, now_usec);
 	held->vcpu_threads = vcpu_threads;
-	pf_tries_looked(&held->tries, &held->plan, now_usec);
-	if (!held->plan.count)
+	if (!held->job)
+		pf_tries_looked(&held->tries, &held->plan, now_usec);
+	if (!held->plan.count && !held->job)
 		held->ticket = 0;
 	opened = looks_like_hotplug(held);
 	writes = pf_acts_libvirt_writes(&held->acts, now_usec);
@@ -160,6 +162,17 @@ struct choice {
 	uint64_t when; /* the first of what must wait */
 };
 
+/* Whether the act is about threads' groups, which are left as they are while pages move. */
+static bool waits_for_pages(const struct pf_held *held, size_t first, size_t end)
+{
+	if (!held->pages_move)
+		return false;
+	for (size_t i = first; i < end; i++)
+		if (pf_step_moves_threads(&held->plan.steps[i]))
+			return true;
+	return pf_plan_brings_back(&held->plan); /* on which the act builds */
+}
+
 /* Marks what is put off. */
 static struct choice choose(struct pf_held *held, uint64_t now_usec)
 {
@@ -178,6 +191,8 @@ static struct choice choose(struct pf_held *held, uint64_t now_usec)
 		put_off = when > now_usec;
 		if (put_off)
 			choice.when = earlier(choice.when, when);
+		else if (waits_for_pages(held, i, end))
+			held->waits_for_pages = put_off = true;
 		else if (!held->asked && !by_strangers(held, i, end))
 			choice.in_doubt = put_off = true;
 		choice.ready |= !put_off;
@@ -192,6 +207,13 @@ enum pf_turn pf_held_turn(struct pf_held *held, uint64_t answered, uint64_t now_
 {
 	struct choice choice;
 
+	held->waits_for_pages = false;
+	if (held->job) {
+		if (pf_acts_promised_after(&held->acts, held->job_usec))
+			pf_held_supersede(held);
+		*when = 0;
+		return PF_TURN_WAIT;
+	}
 	/* A promise that moves a big guest's memory takes long; its word comes when that is done. */
 	if (held->ticket && pf_acts_libvirt_writes(&held->acts, now_usec))
 		held->ticket_deadline_usec = now_usec + SECOND;
@@ -264,8 +286,15 @@ int pf_held_tried(struct pf_held *held, const struct pf_outcome *outcomes, uint6
 	return r;
 }
 
+void pf_held_supersede(struct pf_held *held)
+{
+	if (held->job)
+		pf_job_supersede(held->job);
+}
+
 void pf_held_clear(struct pf_held *held)
 {
+	pf_held_supersede(held);
 	pf_plan_clear(&held->plan);
 	pf_guest_status_clear(&held->status);
 	pf_view_clear(&held->view);

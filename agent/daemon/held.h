@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "agent/apply/worker.h"
 #include "agent/daemon/acts.h"
 #include "agent/daemon/aways.h"
 #include "agent/daemon/tries.h"
@@ -34,6 +35,14 @@ struct pf_held {
 	struct pf_guest_status status;
 	struct pf_view view; /* what that pass saw, and what was done since */
 	struct pf_tries tries;
+	/*
+	 * What a thread does to the guest now, the threads' until it is taken in; NULL: nothing. What
+	 * a look finds meanwhile is half done, and nothing else is begun.
+	 */
+	struct pf_job *job;
+	uint64_t job_usec; /* since when */
+	bool pages_move;      /* on the host, so that its threads are not moved: pf_carry_pages_move() */
+	bool waits_for_pages; /* and that is what its plan waits for */
 
 	size_t vcpu_threads;
 	bool emulator_opened; /* to more memory nodes, as for a vCPU to come */
@@ -72,7 +81,7 @@ void pf_held_look_anew(struct pf_held *held);
 enum pf_turn {
 	PF_TURN_NOTHING, /* nothing to do */
 	PF_TURN_ASK,	 /* ask libvirt whether its word still stands */
-	PF_TURN_WAIT,	 /* not before *when */
+	PF_TURN_WAIT,	 /* not before *when; 0: when something ends that is being done */
 	PF_TURN_APPLY,
 };
 
@@ -102,4 +111,8 @@ typedef void (*pf_fight_fn)(const struct pf_step *step, const struct pf_event *d
 int pf_held_tried(struct pf_held *held, const struct pf_outcome *outcomes, uint64_t now_usec,
 		  pf_fight_fn fight, void *ctx);
 
+/* What is being done to the guest is not what it needs any more: nothing more of it is begun. */
+void pf_held_supersede(struct pf_held *held);
+
+/* A job that is being done stays the threads', and is superseded. */
 void pf_held_clear(struct pf_held *held);

@@ -13,6 +13,7 @@
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
 #include "agent/daemon/answer.h"
+#include "agent/daemon/carry.h"
 #include "agent/daemon/reconcile.h"
 #include "agent/daemon/report.h"
 #include "agent/daemon/tell.h"
@@ -81,6 +82,13 @@ static int on_record_news(sd_event_source *source, int fd, uint32_t events, void
 {
 	(void)source, (void)fd, (void)events;
 	pf_report_news(ctx);
+	return 0;
+}
+
+static int on_carried(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+	(void)source, (void)fd, (void)events;
+	pf_reconcile_carried(ctx);
 	return 0;
 }
 
@@ -186,6 +194,9 @@ static int add_sources(struct pf_agent *agent)
 		r = sd_event_add_io(agent->event, NULL, pf_audit_fd(agent->audit), EPOLLIN,
 				    on_record_news, agent);
 	if (r >= 0)
+		r = sd_event_add_io(agent->event, NULL, pf_workers_fd(agent->workers), EPOLLIN,
+				    on_carried, agent);
+	if (r >= 0)
 		r = sd_event_add_time_relative(agent->event, &agent->interval, CLOCK_MONOTONIC,
 					       agent->config.interval_usec, 0, on_time, agent);
 	if (r >= 0)
@@ -206,8 +217,11 @@ static int add_sources(struct pf_agent *agent)
 
 int pf_loop_run(struct pf_agent *agent, struct pf_err *err)
 {
-	int r = sd_event_new(&agent->event);
+	int r = pf_carry_start(agent, err);
 
+	if (r < 0)
+		return r;
+	r = sd_event_new(&agent->event);
 	if (r >= 0)
 		r = add_sources(agent);
 	if (r < 0)

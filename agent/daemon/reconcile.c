@@ -10,6 +10,7 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
+#include "agent/daemon/carry.h"
 #include "agent/daemon/cpus.h"
 #include "agent/daemon/guarding.h"
 #include "agent/daemon/pass.h"
@@ -54,12 +55,11 @@ static struct pf_held *add_held(struct pf_agent *agent, const struct pf_guest *g
 }
 
 /* A release that an earlier agent was killed in: nobody else would end it. */
-static void finish_release(struct pf_agent *agent, const struct pf_held *held)
+static void finish_release(struct pf_agent *agent, struct pf_held *held)
 {
 	struct pf_err err;
 
-	if (held->released &&
-	    pf_ledger_release(agent->ledger, &agent->apply, held->uuid, &err) < 0)
+	if (held->released && pf_carry_back(agent, held, &err) < 0)
 		pf_log(LOG_WARNING, "guest '%s': it is released, and %s", held->name, err.text);
 }
 
@@ -117,8 +117,10 @@ static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_g
 		held->name = name;
 	}
 	/* The same word once more puts nothing in doubt. */
-	if (held->words != guest->words)
+	if (held->words != guest->words) {
 		pf_held_look_anew(held);
+		pf_held_supersede(held);
+	}
 	held->words = guest->words;
 	if (held->pid == guest->pid)
 		return 0;
@@ -207,12 +209,13 @@ static bool take_news(struct pf_agent *agent, struct pf_libvirt_news *news)
 }
 
 /*
- * Only what is told is in doubt; where something may not have been told, all is. To be decided
- * before anything is read, so that what happens meanwhile counts for the next look.
+ * Only what is told is in doubt; where something may not have been told, all is, as while a thread
+ * is at it. To be decided before anything is read, so that what happens meanwhile counts for the
+ * next look.
  */
 static void doubt(struct pf_agent *agent, struct pf_held *held)
 {
-	if (held->view.known && pf_watching_tells_all(agent, held))
+	if (held->view.known && !held->job && pf_watching_tells_all(agent, held))
 		return;
 	pf_view_doubt_all(&held->view);
 	pf_watching_looking(agent, held);
@@ -278,38 +281,12 @@ static const struct pf_guest *guest_of(const struct pf_agent *agent, const struc
 	return pf_guests_find(&agent->guests, held->uuid);
 }
 
-struct fighter {
-	struct pf_agent *agent;
-	struct pf_held *held;
-};
-
-static void tell_fight(const struct pf_step *step, const struct pf_event *doer, const char *text,
-		       void *ctx)
-{
-	struct fighter *fighter = ctx;
-
-	pf_watching_fight(fighter->agent, fighter->held, step, doer, text);
-}
-
 /* Carries the plan out and looks again: only what is read back counts. */
 static void carry_out(struct pf_agent *agent, struct pf_held *held)
 {
-	pf_auto_free struct pf_outcome *outcomes = NULL;
 	const struct pf_guest *guest = guest_of(agent, held);
-	struct fighter fighter = {agent, held};
-	size_t count = 0;
-	int r;
 
-	r = pf_apply_plan(&agent->apply, &held->plan, &outcomes, &count);
-	if (r < 0)
-		pf_log(LOG_ERR, "guest '%s': out of memory, nothing was changed", held->name);
-	if (agent->apply.ledger_err.code)
-		pf_log(LOG_WARNING, "guest '%s': what was found is not on record: %s", held->name,
-		       agent->apply.ledger_err.text);
-	if (count && pf_held_tried(held, outcomes, pf_now_usec(), tell_fight, &fighter) < 0)
-		pf_log(LOG_ERR, "guest '%s': out of memory", held->name);
-	pf_tell_outcomes(held, outcomes, count);
-	pf_watching_repaired(agent, held, outcomes, count);
+	pf_carry_out(agent, held);
 	pf_view_doubt_plan(&held->view, &held->plan);
 	if (guest)
 		look_at(agent, held, guest);
@@ -331,6 +308,7 @@ static uint64_t take_turn(struct pf_agent *agent, struct pf_held *held)
 		pf_watching_catch_up(agent); /* who did it */
 	/* At most: ask, apply what is certain, apply the rest or wait; then wait or nothing. */
 	for (int i = 0; i < 4; i++) {
+		held->pages_move = pf_carry_pages_move(agent);
 		switch (pf_held_turn(held, agent->answered, pf_now_usec(), &when)) {
 		case PF_TURN_NOTHING:
 		case PF_TURN_WAIT:
@@ -521,6 +499,20 @@ void pf_reconcile_due(struct pf_agent *agent)
 	pass_over(agent);
 }
 
+void pf_reconcile_carried(struct pf_agent *agent)
+{
+	struct pf_held *held;
+
+	while (pf_carry_take(agent, &held))
+		if (held)
+			look_anew(agent, held);
+	/* Its pages may be those that others have waited for. */
+	for (size_t i = 0; i < agent->held_count; i++)
+		if (agent->held[i].waits_for_pages)
+			look_anew(agent, &agent->held[i]);
+	pass_over(agent);
+}
+
 void pf_reconcile_look(struct pf_agent *agent)
 {
 	uint64_t now = pf_now_usec();
@@ -530,7 +522,7 @@ void pf_reconcile_look(struct pf_agent *agent)
 	for (size_t i = 0; i < agent->held_count; i++) {
 		struct pf_held *held = &agent->held[i];
 
-		if (held->plan.count && !held->due_usec && !held->released &&
+		if (held->plan.count && !held->job && !held->due_usec && !held->released &&
 		    held->status.mode != PF_MODE_OBSERVE)
 			pf_reconcile_at(agent, held, now);
 	}
@@ -556,11 +548,15 @@ int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf
 	if (r < 0)
 		return r;
 	held->released = true;
-	r = pf_ledger_release(agent->ledger, &agent->apply, held->uuid, err);
+	r = pf_carry_back(agent, held, err);
 	unguard(agent, held);
 	if (!again || r < 0)
 		pf_log(LOG_NOTICE, "guest '%s': released; %s", held->name,
-		       r < 0 ? err->text : "what was found was put back");
+		       r < 0 ? err->text
+			     : r ? "what was found is put back as soon as the kernel lets it be"
+				 : "what was found was put back");
+	if (r > 0)
+		return 0;
 	if (again && !r)
 		return pf_fail_plain(err, EALREADY, "guest '%s' is released already", held->name);
 	return r;
@@ -596,6 +592,7 @@ int pf_reconcile_mode(struct pf_agent *agent, struct pf_held *held, const enum p
 		return r;
 	held->has_mode = mode != NULL;
 	held->mode = mode ? *mode : PF_MODE_OBSERVE;
+	pf_held_supersede(held);
 	pf_log(LOG_NOTICE, "guest '%s': an operator chose mode %s", held->name,
 	       mode ? pf_mode_name(*mode) : "default");
 	pf_reconcile(agent);

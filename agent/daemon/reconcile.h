@@ -34,6 +34,9 @@ void pf_reconcile_at(struct pf_agent *agent, struct pf_held *held, uint64_t when
 /* Does so for the guests whose time has come. */
 void pf_reconcile_due(struct pf_agent *agent);
 
+/* Takes in what took long to carry out and has ended, and goes on with the guests concerned. */
+void pf_reconcile_carried(struct pf_agent *agent);
+
 /* Passes over every guest without writing anything: what status and plan answer with. */
 void pf_reconcile_look(struct pf_agent *agent);
 
@@ -42,7 +45,8 @@ struct pf_held *pf_reconcile_find(struct pf_agent *agent, const char *guest);
 
 /*
  * Lets go of a guest: puts back what was found and leaves it alone until pf_reconcile_hold() or
- * its end. What could not be put back is tried again by another call. Return: 0; -EALREADY when
+ * its end. Where that has to wait in the kernel it goes on after this returns, and the log and the
+ * status say so. What could not be put back is tried again by another call. Return: 0; -EALREADY when
  * there was nothing left to put back; or the errno of the first thing that could not be put back
  * (the rest was, and the guest is released).
  */

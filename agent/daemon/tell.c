@@ -9,6 +9,7 @@
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
+#include "agent/daemon/carry.h"
 #include "agent/daemon/guarding.h"
 #include "agent/observe/watch.h"
 
@@ -139,6 +140,28 @@ static int add_release(const struct pf_held *held, struct pf_guest_status *out)
 	return 0;
 }
 
+/* What is being done is not read back yet, so the guest is not held by it. */
+static int add_wait(const struct pf_held *held, struct pf_guest_status *out)
+{
+	pf_auto_free char *text = pf_carry_words(held, pf_now_usec());
+	int r;
+
+	if (held->job && !text)
+		return -ENOMEM;
+	if (!text && !held->waits_for_pages)
+		return 0;
+	r = pf_findings_add(&out->findings, PF_FINDING_NOTE, "%s",
+			    text ?: "its threads are moved to their groups when the memory of "
+				    "another guest has been moved: on this kernel no group of the "
+				    "host could be changed until then");
+	if (r < 0 || !text || (out->state != PF_STATE_HELD && out->state != PF_STATE_DRIFTING))
+		return r;
+	out->state = PF_STATE_DRIFTING;
+	free(out->reason);
+	out->reason = pf_take_ptr(text);
+	return 0;
+}
+
 static int copy_status(const struct pf_held *held, struct pf_guest_status *out)
 {
 	const struct pf_guest_status *from = &held->status;
@@ -161,6 +184,8 @@ static int copy_status(const struct pf_held *held, struct pf_guest_status *out)
 		r = pf_findings_copy(&out->findings, &from->findings);
 	if (!r)
 		r = add_failures(held, out);
+	if (!r)
+		r = add_wait(held, out);
 	return r ?: add_release(held, out);
 }
 

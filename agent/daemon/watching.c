@@ -108,7 +108,7 @@ static uint64_t may_look_at(const struct pf_held *held)
 
 static bool repairing(const struct pf_held *held)
 {
-	return held->plan.count && !held->released && held->status.mode != PF_MODE_OBSERVE;
+	return (held->plan.count || held->job) && !held->released && held->status.mode != PF_MODE_OBSERVE;
 }
 
 static uint64_t expire_guest(struct pf_agent *agent, struct pf_held *held)
@@ -116,6 +116,9 @@ static uint64_t expire_guest(struct pf_agent *agent, struct pf_held *held)
 	struct teller teller = {agent, held};
 	uint64_t now = pf_now_usec();
 
+	/* What is being done may put right what was done, however long it takes. */
+	if (held->job)
+		return pf_aways_expire(&held->aways, now, tell, &teller);
 	if (!held->plan.count)
 		pf_acts_looked(&held->acts, &held->status, held->looked_usec);
 	return earlier(
@@ -375,7 +378,6 @@ void pf_watching_repaired(struct pf_agent *agent, struct pf_held *held,
 	pf_clocks_read(&clocks);
 	repair.sleep_ns = clocks.sleep_ns;
 	repair.wall_ahead_ns = clocks.wall_ahead_ns;
-	pf_acts_made(&held->acts, &repair);
 	pf_acts_repaired(&held->acts, &repair, tell, &teller);
 }
 

@@ -162,6 +162,35 @@ bool pf_plan_brings_back(const struct pf_plan *plan)
 	return false;
 }
 
+static bool is_knob(const struct pf_step *step, const char *prefix)
+{
+	return (step->kind == PF_STEP_KNOB || step->kind == PF_STEP_WIDEN) && step->knob &&
+	       strncmp(step->knob, prefix, strlen(prefix)) == 0;
+}
+
+bool pf_step_moves_threads(const struct pf_step *step)
+{
+	return step->kind == PF_STEP_ATTACH || step->kind == PF_STEP_BRING_BACK ||
+	       step->kind == PF_STEP_MAKE_UNIT;
+}
+
+bool pf_plan_can_wait(const struct pf_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (!plan->steps[i].put_off && (is_knob(&plan->steps[i], "cpuset.") ||
+						pf_step_moves_threads(&plan->steps[i])))
+			return true;
+	return false;
+}
+
+bool pf_plan_moves_pages(const struct pf_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (!plan->steps[i].put_off && is_knob(&plan->steps[i], "cpuset.mems"))
+			return true;
+	return false;
+}
+
 void pf_step_clear(struct pf_step *step)
 {
 	free(step->group);

@@ -64,5 +64,17 @@ char *pf_step_reason(const struct pf_step *step);
 /* Whether it moves the whole process back to where it belongs. */
 bool pf_plan_brings_back(const struct pf_plan *plan);
 
+/*
+ * Whether a step of it, of those that are not put off, may have to wait in the kernel until pages
+ * have been moved, be they this guest's or another's (decision 0021).
+ */
+bool pf_plan_can_wait(const struct pf_plan *plan);
+
+/* Whether one of those has the kernel move the guest's pages to other nodes. */
+bool pf_plan_moves_pages(const struct pf_plan *plan);
+
+/* Whether the step moves threads between groups, by us or by systemd on our behalf. */
+bool pf_step_moves_threads(const struct pf_step *step);
+
 void pf_step_clear(struct pf_step *step);
 void pf_plan_clear(struct pf_plan *plan);

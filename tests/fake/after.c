@@ -87,6 +87,19 @@ static int after_affinity(struct pf_cgroup *cg, pid_t tid, const struct pf_set *
 	return r;
 }
 
+static int after_again(const struct pf_cgroup *cg, struct pf_cgroup **out, struct pf_err *err)
+{
+	const struct after *after = (const struct after *)cg;
+	struct pf_cgroup *within = NULL;
+	int r = after->inner->ops->again(after->inner, &within, err);
+
+	if (!r && pf_after_new(within, after->changed, after->ctx, out) < 0) {
+		pf_cgroup_free(&within);
+		return pf_fail(err, ENOMEM, "open the cgroup tree again");
+	}
+	return r;
+}
+
 static void after_close(struct pf_cgroup *cg)
 {
 	struct pf_cgroup *within = inner(cg);
@@ -105,6 +118,7 @@ static const struct pf_cgroup_ops after_ops = {
 	.threads = after_threads,
 	.task = after_task,
 	.affinity = after_affinity,
+	.again = after_again,
 	.close = after_close,
 };
 

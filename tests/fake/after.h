@@ -6,7 +6,7 @@
 
 /*
  * @what: the file written, or "mkdir", "rmdir", "attach", "affinity"; called when the change was
- * made or refused, before the caller has its result.
+ * made or refused, before the caller has its result, in the caller's thread.
  */
 typedef void (*pf_after_fn)(void *ctx, const char *what, const char *where);
 

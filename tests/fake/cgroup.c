@@ -766,6 +766,13 @@ static int fake_affinity(struct pf_cgroup *cg, pid_t tid, const struct pf_set *c
 	return r < 0 ? pf_fail(err, r, "set the affinity of thread %d", (int)tid) : 0;
 }
 
+/* It is for one thread; tests/fake/gate.h makes it one for several. */
+static int fake_again(const struct pf_cgroup *cg, struct pf_cgroup **out, struct pf_err *err)
+{
+	(void)cg, (void)out;
+	return pf_fail(err, EOPNOTSUPP, "open the fake cgroup tree again");
+}
+
 static void fake_close(struct pf_cgroup *cg)
 {
 	struct pf_fake *fake = fake_of(cg);
@@ -796,6 +803,7 @@ static const struct pf_cgroup_ops fake_ops = {
 	.threads = fake_threads,
 	.task = fake_task,
 	.affinity = fake_affinity,
+	.again = fake_again,
 	.close = fake_close,
 };
 

@@ -10,6 +10,7 @@
  * that way.)
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,8 +37,7 @@ int __wrap_pf_ledger_save(struct pf_ledger *ledger, const struct pf_record *reco
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 
-/* @any: counts for "*". Return: whether the agent was stopped here, and goes on. */
-static bool stop_at(const char *what, const char *where, const char *when, bool any)
+static bool stop_at_once(const char *what, const char *where, const char *when, bool any)
 {
 	static unsigned int count;
 	const char *path = getenv("PF_STOP_AT");
@@ -55,8 +55,23 @@ static bool stop_at(const char *what, const char *where, const char *when, bool 
 		return false;
 	fprintf(stderr, "stopped (%s) %s %s of %s\n", how, when, what, where);
 	unlink(path);
-	kill(getpid(), strcmp(how, "STOP") == 0 ? SIGSTOP : SIGKILL);
+	raise(strcmp(how, "STOP") == 0 ? SIGSTOP : SIGKILL); /* this thread at once, then all */
 	return true;
+}
+
+/*
+ * Guests are changed by several threads. @any: counts for "*". Return: whether the agent was stopped
+ * here, and goes on.
+ */
+static bool stop_at(const char *what, const char *where, const char *when, bool any)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	bool stopped;
+
+	pthread_mutex_lock(&lock);
+	stopped = stop_at_once(what, where, when, any);
+	pthread_mutex_unlock(&lock);
+	return stopped;
 }
 
 static void passed(void *ctx, const char *what, const char *where)

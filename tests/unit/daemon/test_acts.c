@@ -604,7 +604,7 @@ static void the_managers_move_into_the_scope_we_asked_for_is_ours(void **state)
 
 	(void)state;
 	assert_false(pf_acts_is_ours(&acts, &act, "/m/a.scope"));
-	pf_acts_made(&acts, &repair);
+	pf_acts_made(&acts, repair.plan);
 	assert_true(pf_acts_is_ours(&acts, &act, "/m/a.scope"));
 	assert_false(pf_acts_is_ours(&acts, &act, "/m/b.scope"));
 	act.by_manager = false;
