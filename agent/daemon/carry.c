@@ -308,5 +308,7 @@ void pf_carry_stop(struct pf_agent *agent)
 	for (size_t i = 0; agent->workers && i < agent->held_count; i++)
 		if (agent->held[i].job)
 			stop_job(agent, &agent->held[i], until);
+	for (size_t i = 0; i < agent->held_count; i++)
+		agent->held[i].job = NULL; /* it may end now, and nobody looks at it any more */
 	pf_workers_free(&agent->workers);
 }

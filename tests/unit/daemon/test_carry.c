@@ -321,6 +321,26 @@ static void what_is_waited_for_is_told_and_nothing_else_is_begun(void **state)
 	end(&h);
 }
 
+/* cpuset.mems reads as promised from the beginning. */
+static void it_is_not_held_before_the_write_has_returned(void **state)
+{
+	struct here h;
+
+	(void)state;
+	begin(&h);
+	hang(&h);
+	must(h.w.cg->ops->write(h.w.cg, BASE "/vcpu0", "cpuset.cpus", "2", NULL), NULL);
+	plan_a(&h);
+	assert_int_equal(h.a->plan.count, 0);
+	assert_int_equal(h.a->status.state, PF_STATE_HELD);
+	assert_int_equal(told(&h, "memory is being moved to nodes 1"), PF_STATE_DRIFTING);
+	assert_int_equal(turn_of(&h, h.a), PF_TURN_WAIT);
+	pf_gate_open(h.gate);
+	assert_ptr_equal(take(&h), h.a);
+	assert_held(&h.w);
+	end(&h);
+}
+
 static void what_is_done_meanwhile_is_not_said_to_be_repaired(void **state)
 {
 	uint64_t latency = 0;
@@ -575,6 +595,7 @@ int main(void)
 		cmocka_unit_test(
 			threads_are_not_moved_while_memory_is_where_that_waits_with_the_lock),
 		cmocka_unit_test(what_is_waited_for_is_told_and_nothing_else_is_begun),
+		cmocka_unit_test(it_is_not_held_before_the_write_has_returned),
 		cmocka_unit_test(what_is_done_meanwhile_is_not_said_to_be_repaired),
 		cmocka_unit_test(a_failure_after_it_undoes_it),
 		cmocka_unit_test(a_value_that_did_not_last_is_a_failure),
