@@ -16,9 +16,9 @@
 
 /* One thing to do to one guest. */
 struct pf_job {
-	struct pf_run *run;	    /* a plan, begun */
+	struct pf_run *run;         /* a plan, begun */
 	struct pf_release *release; /* or what was found is put back; begun */
-	struct pf_job *next;	    /* the workers' own, like what follows */
+	struct pf_job *next;        /* the workers' own, like what follows */
 	bool done;
 };
 

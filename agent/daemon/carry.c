@@ -38,11 +38,15 @@ static char *words_of(const struct pf_step *step, uint64_t seconds)
 	if (!what)
 		return NULL;
 	if (step->knob && strcmp(step->knob, "cpuset.mems") == 0)
-		n = asprintf(&text, "memory is being moved to nodes %s, for %" PRIu64 " s now: the "
-			     "kernel has not finished '%s'", step->value, seconds, what);
+		n = asprintf(&text,
+			     "memory is being moved to nodes %s, for %" PRIu64 " s now: "
+			     "'%s' has not returned",
+			     step->value, seconds, what);
 	else
-		n = asprintf(&text, "the kernel has not finished '%s' for %" PRIu64 " s now: it "
-			     "waits while it moves memory, of whatever process", what, seconds);
+		n = asprintf(&text,
+			     "'%s' has not returned for %" PRIu64 " s now: the kernel lets "
+			     "it wait while it moves any process's memory",
+			     what, seconds);
 	return n < 0 ? NULL : text;
 }
 
@@ -294,8 +298,10 @@ static void stop_job(struct pf_agent *agent, struct pf_held *held, uint64_t unti
 		return;
 	}
 	job = NULL; /* the threads' */
-	pf_log(LOG_WARNING, "guest '%s': %s; nothing more is begun, and this process ends when the "
-	       "kernel lets go of it", held->name, text ?: "it waits for the kernel");
+	pf_log(LOG_WARNING,
+	       "guest '%s': %s; nothing more is begun, and this process ends when the "
+	       "kernel lets go of it",
+	       held->name, text ?: "it waits for the kernel");
 }
 
 void pf_carry_stop(struct pf_agent *agent)
