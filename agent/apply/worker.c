@@ -165,6 +165,14 @@ static int start_thread(struct worker *worker)
 	return -r;
 }
 
+static uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 /* --- the owner ------------------------------------------------------------------------------ */
 
 int pf_workers_new(const struct pf_apply *like, struct pf_workers **out, struct pf_err *err)
@@ -242,6 +250,7 @@ int pf_workers_start(struct pf_workers *workers, struct pf_job *job)
 
 	job->done = false;
 	job->next = NULL;
+	job->started_usec = now_usec();
 	pthread_mutex_lock(&workers->lock);
 	reap(workers);
 	idle = find_idle(workers);
@@ -313,13 +322,14 @@ struct pf_job *pf_workers_take(struct pf_workers *workers)
 	return job;
 }
 
-size_t pf_workers_busy(struct pf_workers *workers)
+size_t pf_workers_busy(struct pf_workers *workers, uint64_t usec)
 {
+	uint64_t now = now_usec();
 	size_t count = 0;
 
 	pthread_mutex_lock(&workers->lock);
 	for (struct worker *worker = workers->threads; worker; worker = worker->next)
-		count += worker->job != NULL;
+		count += worker->job && now - worker->job->started_usec >= usec;
 	pthread_mutex_unlock(&workers->lock);
 	return count;
 }

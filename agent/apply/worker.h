@@ -19,6 +19,7 @@ struct pf_job {
 	struct pf_run *run;         /* a plan, begun */
 	struct pf_release *release; /* or what was found is put back; begun */
 	struct pf_job *next;        /* the workers' own, like what follows */
+	uint64_t started_usec;
 	bool done;
 };
 
@@ -54,8 +55,8 @@ int pf_workers_fd(const struct pf_workers *workers);
 /* The next of those, the caller's; NULL: none. */
 struct pf_job *pf_workers_take(struct pf_workers *workers);
 
-/* How many jobs are not done yet. */
-size_t pf_workers_busy(struct pf_workers *workers);
+/* How many jobs are not done yet that were started so long ago at least; 0: any time. */
+size_t pf_workers_busy(struct pf_workers *workers, uint64_t usec);
 
 /* Whether one that is not done yet has a plan that has the kernel move pages. */
 bool pf_workers_move_pages(struct pf_workers *workers);

@@ -15,6 +15,10 @@
 
 /* A grace period of RCU for each thread that is moved, a few ms for a cpuset: nothing waits. */
 #define PATIENCE_USEC UINT64_C(100000)
+/* A thread that is at it for so long waits for pages: others will, too. */
+#define STUCK_USEC UINT64_C(1000000)
+/* At once: each takes a few file descriptors and, for some steps, a connection to systemd. */
+#define JOBS_MAX 64
 /* Shorter than what a service manager waits before it kills. */
 #define STOP_USEC UINT64_C(5000000)
 
@@ -113,13 +117,10 @@ static void do_here(struct pf_agent *agent, struct pf_job *job)
 		pf_release_run(&agent->apply, job->release);
 }
 
-/*
- * Where something is waited for already, others are likely to wait for the same: the loop doesn't.
- * Return: whether it goes on; otherwise @job has been done and is the caller's.
- */
+/* Return: whether it goes on; otherwise @job has been done and is the caller's. */
 static bool hand_over(struct pf_agent *agent, struct pf_held *held, struct pf_job *job)
 {
-	uint64_t patience = pf_workers_busy(agent->workers) ? 0 : PATIENCE_USEC;
+	uint64_t patience = pf_workers_busy(agent->workers, STUCK_USEC) ? 0 : PATIENCE_USEC;
 	pf_auto_free char *text = NULL;
 	uint64_t now = pf_now_usec(), now_ns = boot_ns();
 
@@ -159,6 +160,11 @@ static struct pf_job *begin_plan(struct pf_agent *agent, struct pf_plan *plan)
 	*plan = job->run->plan;
 	job->run->plan = (struct pf_plan){};
 	return NULL;
+}
+
+bool pf_carry_has_room(struct pf_agent *agent)
+{
+	return !agent->workers || pf_workers_busy(agent->workers, 0) < JOBS_MAX;
 }
 
 void pf_carry_out(struct pf_agent *agent, struct pf_held *held)

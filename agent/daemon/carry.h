@@ -20,6 +20,9 @@ void pf_carry_stop(struct pf_agent *agent);
  */
 void pf_carry_out(struct pf_agent *agent, struct pf_held *held);
 
+/* Whether it may be called: not while very many guests wait for the kernel. */
+bool pf_carry_has_room(struct pf_agent *agent);
+
 /**
  * pf_carry_back - puts back what was found before the first change
  *

@@ -19,6 +19,7 @@
 #include "agent/daemon/watching.h"
 
 #define AGAIN_USEC UINT64_C(20000)
+#define CROWD_USEC UINT64_C(1000000)
 /* The safety net's pace, whatever there is to look at. */
 #define SWEEP_EVERY_USEC UINT64_C(180000000)
 /* Besides, whom the guard lets past is looked up with it: a libvirtd that was just upgraded waits. */
@@ -317,6 +318,8 @@ static uint64_t take_turn(struct pf_agent *agent, struct pf_held *held)
 			ask(agent, held);
 			break;
 		case PF_TURN_APPLY:
+			if (!pf_carry_has_room(agent))
+				return pf_now_usec() + CROWD_USEC;
 			carry_out(agent, held);
 			break;
 		}

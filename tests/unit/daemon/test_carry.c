@@ -257,7 +257,7 @@ static void other_guests_are_repaired_while_memory_is_moved(void **state)
 	pf_carry_out(&h.agent, h.b);
 	assert_null(h.b->job);
 	assert_allowed(&h.w, h.w.other, "5");
-	/* A write to its cpuset may wait for the same, and is not waited for. */
+	/* A write to its cpuset may have to wait for the same, so a second thread does it. */
 	have_cpus_of_b(&h, "6");
 	pf_carry_out(&h.agent, h.b);
 	if (h.b->job) /* it may be done already */
