@@ -147,6 +147,46 @@ static void clearing_frees_every_text_of_every_step(void **state)
 	pf_plan_clear(&plan);
 }
 
+static void what_may_wait_for_pages_is_known_by_its_steps(void **state)
+{
+	static const struct {
+		enum pf_step_kind kind;
+		const char *knob;
+		bool can_wait, moves_pages, moves_threads;
+	} cases[] = {
+		{PF_STEP_MAKE_GROUP, NULL, false, false, false},
+		{PF_STEP_CONTROLLERS, NULL, false, false, false},
+		{PF_STEP_KNOB, "cpuset.mems", true, true, false},
+		{PF_STEP_KNOB, "cpuset.cpus", true, false, false},
+		{PF_STEP_KNOB, "cpu.max", false, false, false},
+		{PF_STEP_KNOB, "cpu.weight", false, false, false},
+		{PF_STEP_UNIT_KNOB, "cpu.weight", false, false, false},
+		{PF_STEP_ATTACH, NULL, true, false, true},
+		{PF_STEP_AFFINITY, NULL, false, false, false},
+		{PF_STEP_MAKE_UNIT, NULL, true, false, true},
+		{PF_STEP_MAKE_BASE, NULL, false, false, false},
+		{PF_STEP_BRING_BACK, NULL, true, false, true},
+		{PF_STEP_WIDEN, "cpuset.mems", true, true, false},
+		{PF_STEP_WIDEN, "cpuset.cpus", true, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct pf_step steps[2] = {
+			{.kind = PF_STEP_AFFINITY},
+			{.kind = cases[i].kind, .knob = (char *)cases[i].knob},
+		};
+		struct pf_plan plan = {.steps = steps, .count = 2};
+
+		assert_int_equal(pf_plan_can_wait(&plan), cases[i].can_wait);
+		assert_int_equal(pf_plan_moves_pages(&plan), cases[i].moves_pages);
+		assert_int_equal(pf_step_moves_threads(&steps[1]), cases[i].moves_threads);
+		steps[1].put_off = true;
+		assert_false(pf_plan_can_wait(&plan));
+		assert_false(pf_plan_moves_pages(&plan));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +194,7 @@ int main(void)
 		cmocka_unit_test(what_moves_a_whole_process_names_it),
 		cmocka_unit_test(each_step_says_what_is_off),
 		cmocka_unit_test(a_kind_reads_back_its_name),
+		cmocka_unit_test(what_may_wait_for_pages_is_known_by_its_steps),
 		cmocka_unit_test(clearing_frees_every_text_of_every_step),
 	};
 
