@@ -176,7 +176,7 @@ int pf_ledger_record(struct pf_ledger *ledger, const char *uuid, struct pf_recor
 int pf_ledger_save(struct pf_ledger *ledger, const struct pf_record *record, struct pf_err *err)
 {
 	pf_auto_free char *path = NULL, *text = NULL;
-	struct pf_record *own = find(ledger, record->uuid);
+	struct pf_record *own = pf_ledger_known(ledger, record->uuid);
 	int r = path_of(ledger, record->uuid, &path, err);
 	uint64_t hash;
 
