@@ -87,7 +87,7 @@ pf_inline u16 record_cause(struct pf_record *r, struct pf_step *step, struct pf_
 	u16 cause = PF_CAUSE_UNKNOWN;
 	u32 from = step->from;
 
-	if (policy.cpu_down[pf_bound(from, PF_CPUS)]) {
+	if (unlikely(policy.cpu_down[pf_bound(from, PF_CPUS)])) {
 		const struct pf_actor *actor = bpf_map_lookup_elem(&cpu_actors, &from);
 
 		cause = PF_CAUSE_CPU_OFFLINE;
@@ -124,7 +124,7 @@ pf_inline u64 boot_time(struct task_struct *p, u32 from)
 		return bpf_ktime_get_boot_ns();
 	rq_ns = p->se.cfs_rq->rq->clock;
 	jiffies = bpf_jiffies64();
-	if (jiffies < c->until)
+	if (likely(jiffies < c->until))
 		return rq_ns + c->ahead_ns;
 	boot_ns = bpf_ktime_get_boot_ns();
 	c->ahead_ns = boot_ns - rq_ns;
@@ -141,7 +141,7 @@ pf_inline struct pf_record *lane_reserve(struct pf_lane *lane, u32 cpu)
 	u64 head = lane->head;
 	u32 at = cpu * (lane_mask + 1) + (head & lane_mask);
 
-	if (head - lane->room > lane_mask / 4) {
+	if (unlikely(head - lane->room > lane_mask / 4)) {
 		lane->room = *(volatile u64 *)&policy.tail[pf_bound(cpu, PF_CPUS)];
 		if (head - lane->room >= lane_mask)
 			return NULL;
@@ -164,9 +164,9 @@ pf_inline void lane_submit(struct pf_lane *lane, struct pf_record *r, u64 seq)
 
 	store_release(&r->seq, seq);
 	lane->head++;
-	if (wake == PF_WAKE_ANY)
+	if (unlikely(wake == PF_WAKE_ANY))
 		ring_bell(PF_WAKE_PRESSURE);
-	else if (wake == PF_WAKE_PRESSURE && lane->head - lane->room > lane_mask / 4)
+	else if (unlikely(wake == PF_WAKE_PRESSURE && lane->head - lane->room > lane_mask / 4))
 		ring_bell(PF_WAKE_NONE);
 }
 
@@ -223,7 +223,7 @@ pf_inline bool tell(struct pf_step *step, struct pf_thread *t, u16 kind, u16 out
 	struct pf_step copy;
 	u64 seq;
 
-	if (!r) {
+	if (unlikely(!r)) {
 		copy = *step; /* so that the step itself stays in registers */
 		return tell_by_ring(&copy, t, kind, out, value);
 	}
@@ -279,15 +279,15 @@ pf_inline int step_outside(struct pf_step *step, const bool often)
 	u16 kind = out ? step->kind : PF_REC_RETURN;
 
 	step->count = bpf_map_lookup_elem(&counters, &row);
-	if (!step->count || !policy.head.live || not_ours(step->p))
+	if (unlikely(!step->count || !policy.head.live || not_ours(step->p)))
 		return 0;
 	t = bpf_task_storage_get(&threads, step->p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!t) {
+	if (unlikely(!t)) {
 		struct pf_step copy = *step;
 
 		return step_untimed(&copy);
 	}
-	if (!step->left && t->slot_plus_1 != step->slot_plus_1)
+	if (unlikely(!step->left && t->slot_plus_1 != step->slot_plus_1))
 		thread_belongs(t, step->slot_plus_1, step->cgid);
 	now = step->p->se.sum_exec_runtime;
 	open = __sync_lock_test_and_set(&t->open_at, open_since(now, out));
@@ -326,42 +326,86 @@ static __noinline int migrate_left(struct task_struct *p, int to, u64 cgid)
 	return step_outside(&step, false);
 }
 
-/* The promise of the bucket's own copy where that reaches, else of the slot. */
-pf_inline bool stays_home(const struct pf_bucket *b, u32 from, u32 to)
+/* A guest's thread that was outside or goes there. */
+static __noinline int migrate_outside(unsigned long long *ctx, u32 slot_plus_1)
 {
-	u32 word = from >> 6, word_to = to >> 6;
-	u64 home, home_to;
+	struct task_struct *p = (void *)ctx[0];
+	struct pf_step step = { .p = p,
+				.slot = slot_at(slot_plus_1),
+				.cgid = group_of(p),
+				.slot_plus_1 = slot_plus_1,
+				.from = p->thread_info.cpu,
+				.to = ctx[1],
+				.kind = PF_REC_ESCAPE };
 
-	if (word >= PF_BUCKET_WORDS || word_to >= PF_BUCKET_WORDS)
-		return both_at_home(slot_at(b->slot_plus_1), from, to);
-	home = home_to = b->home[pf_bound(word, 8)];
-	if (word != word_to)
-		home_to = b->home[pf_bound(word_to, 8)];
-	return home >> (from & 63) & home_to >> (to & 63) & 1;
+	return step_outside(&step, true);
 }
 
-SEC("tp_btf/sched_migrate_task")
-int BPF_PROG(pf_migrate, struct task_struct *p, int to)
+/* What the bucket's copy does not reach, and groups in transition. */
+static __noinline int migrate_far(unsigned long long *ctx)
 {
+	struct task_struct *p = (void *)ctx[0];
 	u64 cgid = group_of(p);
-	const struct pf_bucket *b = bucket_of_group(cgid);
-	u32 from = p->thread_info.cpu, slot_plus_1;
-	struct pf_step step;
+	u32 slot_plus_1 = slot_of_group(cgid), to = ctx[1];
 
-	if (b && stays_home(b, from, to))
-		return 0;
-	slot_plus_1 = b ? b->slot_plus_1 : 0;
 	if (!slot_plus_1)
 		return some_are_away() ? migrate_left(p, to, cgid) : 0;
-	step.slot = slot_at(slot_plus_1);
-	step.p = p;
-	step.cgid = cgid;
-	step.slot_plus_1 = slot_plus_1;
-	step.from = from;
-	step.to = to;
-	step.kind = PF_REC_ESCAPE;
-	step.left = 0;
-	return step_outside(&step, true);
+	if (both_at_home(slot_at(slot_plus_1), p->thread_info.cpu, to))
+		return 0;
+	return migrate_outside(ctx, slot_plus_1);
+}
+
+#define PF_BUCKET_CPUS (PF_BUCKET_WORDS * 64)
+
+/* In the lowest bit whether @cpu, below PF_BUCKET_CPUS, is home. */
+pf_inline u64 home_of(const volatile struct pf_bucket *b, u32 cpu)
+{
+	return *(volatile u64 *)((void *)b + offsetof(struct pf_bucket, home) + (cpu >> 3 & 56)) >>
+	       (cpu & 63);
+}
+
+/* Ends the program here, where a return would jump to where all returns have become one. */
+#define pf_exit() asm volatile("r0 = 0\n\texit" ::: "r0")
+
+/*
+ * The common case alone, straight through. What it costs is less its loads than what has to be
+ * there for it: lines of code, a stack, saved registers. So all else is in functions of their own
+ * that begin anew, and where it ends is in line with the rest.
+ */
+SEC("tp_btf/sched_migrate_task")
+int pf_migrate(unsigned long long *ctx)
+{
+	u64 cgid = group_of((void *)ctx[0]), home;
+	const volatile struct pf_bucket *b = first_bucket(cgid);
+	u64 key = b->key;
+	u32 cpu, slot_plus_1;
+
+	if (!(key | away_word()))
+		pf_exit();
+	if (unlikely(key != cgid)) {
+		b = next_bucket(cgid);
+		if (!b)
+			goto stranger;
+	}
+	cpu = ((struct task_struct *)((volatile unsigned long long *)ctx)[0])->thread_info.cpu;
+	if (unlikely(cpu >= PF_BUCKET_CPUS))
+		goto far;
+	home = home_of(b, cpu);
+	barrier_var(home); /* so that registers suffice that need not be saved */
+	cpu = ctx[1];
+	if (unlikely(cpu >= PF_BUCKET_CPUS))
+		goto far;
+	home &= home_of(b, cpu);
+	if (likely(home & 1))
+		pf_exit();
+	slot_plus_1 = b->slot_plus_1;
+	if (slot_plus_1)
+		return migrate_outside(ctx, slot_plus_1);
+stranger:
+	if (!some_are_away())
+		return 0;
+far:
+	return migrate_far(ctx);
 }
 
 /* The parent's slot, for a thread that one which had left its group has made. */

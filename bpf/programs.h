@@ -122,6 +122,8 @@ extern struct pf_threads_map threads SEC(".maps");
 extern struct pf_cpu_actors_map cpu_actors SEC(".maps");
 
 #define pf_inline static __always_inline
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* Keeps the compiler from proving the mask away that the verifier wants to see (6.1). */
 #define pf_bound(value, limit)                                                                     \
@@ -153,29 +155,42 @@ pf_inline u64 group_of(struct task_struct *p)
 	return p->cgroups->dfl_cgrp->kn->id;
 }
 
-/* The bucket of a guest's group, NULL for all others. No helper call: facts 17. */
-pf_inline const struct pf_bucket *bucket_of_group(u64 cgid)
+pf_inline const volatile struct pf_bucket *bucket_at(u64 place)
 {
-	u32 at = pf_bucket_place(cgid);
+	return (void *)&policy.bucket[0] + (place << 6 & (PF_BUCKETS - 1) << 6);
+}
+_Static_assert(sizeof(struct pf_bucket) == 1 << 6, "what a place is shifted by");
 
+pf_inline const volatile struct pf_bucket *first_bucket(u64 cgid)
+{
+	return bucket_at(pf_bucket_place(cgid));
+}
+
+/* The bucket of a guest's group that is not in the first; NULL for all others. */
+pf_inline const volatile struct pf_bucket *next_bucket(u64 cgid)
+{
 #pragma unroll
-	for (u32 probe = 0; probe < PF_PROBES; probe++) {
-		const struct pf_bucket *b = &policy.bucket[(at + probe) & (PF_BUCKETS - 1)];
+	for (u32 probe = 1; probe < PF_PROBES; probe++) {
+		const volatile struct pf_bucket *b = bucket_at(cgid + probe);
+		u64 key = b->key;
 
-		if (b->key == cgid)
+		if (key == cgid)
 			return b;
-		if (!b->key)
+		if (!key)
 			return NULL;
 	}
 	return NULL;
 }
 
-/* Slot of a group plus one, 0 for a group of no guest. */
+/* Slot of a group plus one, 0 for a group of no guest. No helper call: facts 17. */
 pf_inline u32 slot_of_group(u64 cgid)
 {
-	const struct pf_bucket *b = bucket_of_group(cgid);
+	const volatile struct pf_bucket *b = first_bucket(cgid);
+	u64 key = b->key;
 
-	return b ? b->slot_plus_1 : 0;
+	if (key && key != cgid)
+		b = next_bucket(cgid);
+	return key && b ? b->slot_plus_1 : 0;
 }
 
 pf_inline const struct pf_cpu_word *word_of(const struct pf_slot *s, u32 cpu)
@@ -252,8 +267,8 @@ pf_inline bool take_token_of(u64 *empty_at)
 
 		if (from - now > policy.head.bucket_depth)
 			return false;
-		if (__sync_val_compare_and_swap(empty_at, old, from + policy.head.bucket_cost) ==
-		    old)
+		if (likely(__sync_val_compare_and_swap(empty_at, old,
+						       from + policy.head.bucket_cost) == old))
 			return true;
 	}
 	return false;
@@ -319,10 +334,15 @@ pf_inline void actor_is_current(struct pf_actor *actor)
 	copy_comm(actor->comm, current);
 }
 
-/* Whether a thread in a group of no guest may be a guest's all the same: left and moving. */
-pf_inline bool some_are_away(void)
+/* Not 0 when a thread in a group of no guest may be a guest's all the same: left and moving. */
+pf_inline u64 away_word(void)
 {
 	return *(volatile u64 *)&policy.head.left;
+}
+
+pf_inline bool some_are_away(void)
+{
+	return away_word();
 }
 _Static_assert(offsetof(struct pf_policy_head, moving) ==
 		       offsetof(struct pf_policy_head, left) + sizeof(u32),

@@ -30,13 +30,13 @@ __u64 flips; /* the independent count: moves of one process to CPU 1 */
 int count_tgid;
 
 SEC("tp_btf/sched_migrate_task")
-int BPF_PROG(floor_before, struct task_struct *p, int to)
+int BPF_PROG(empty_a, struct task_struct *p, int to)
 {
 	return 0;
 }
 
 SEC("tp_btf/sched_migrate_task")
-int BPF_PROG(floor_after, struct task_struct *p, int to)
+int BPF_PROG(empty_b, struct task_struct *p, int to)
 {
 	return 0;
 }

@@ -28,6 +28,7 @@
 #include <bpf/libbpf.h>
 
 #include "agent/base/cleanup.h"
+#include "bpf/internal.h"
 #include "bpf/loader.h"
 #include "tests/bench/bench.skel.h"
 #include "tests/unit/bpf/kernel_test.h"
@@ -35,6 +36,7 @@
 #define THREADS_MAX 256
 #define ROUNDS_MAX 1000
 #define CHUNKS 20 /* samples a step: what disturbs one for a moment leaves the others alone */
+#define CHUNKS_A_TURN 5
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
 {
@@ -188,17 +190,6 @@ static struct runs runs_of_fd(int fd)
 	return (struct runs){ info.run_cnt, info.run_time_ns };
 }
 
-static struct runs runs_of_ours(struct pf_bpf *bpf)
-{
-	struct pf_program_cost rows[32];
-	int count = pf_bpf_costs(bpf, rows, 32, NULL);
-
-	for (int i = 0; i < count; i++)
-		if (!strcmp(rows[i].name, "pf_migrate"))
-			return (struct runs){ rows[i].runs, rows[i].run_ns };
-	die("pf_migrate is not attached");
-}
-
 static double mean(struct runs before, struct runs after)
 {
 	if (after.count == before.count)
@@ -206,25 +197,42 @@ static double mean(struct runs before, struct runs after)
 	return (double)(after.ns - before.ns) / (after.count - before.count);
 }
 
-enum variant { STRANGER, HOME, SUPPRESSED, EMITTED, FLIP_BACK, HASH, CLASSIC, VARIANTS };
+enum variant { EMPTY, STRANGER, HOME, SUPPRESSED, EMITTED, FLIP_BACK, HASH, CLASSIC, VARIANTS };
 
 static const char *const variant_names[VARIANTS] = {
-	"stranger", "home", "suppressed", "emitted", "out-and-back", "hash-tp_btf", "hash-classic",
+	"empty",   "stranger",     "home",        "suppressed",
+	"emitted", "out-and-back", "hash-tp_btf", "hash-classic",
 };
+
+/*
+ * Programs on the same tracepoint are not equal: the first finds the clock and the statistics'
+ * counters cold, the others find them warm, by as much as what is to be measured. So each is
+ * measured in the same place, which is also where it runs in earnest: alone on the tracepoint. The
+ * empty program and the variant take turns there, in random order; a pair of turns makes a sample.
+ * Two empty programs at random, and ours loaded anew now and then, because where the code of a
+ * program comes to lie makes a difference, too.
+ */
+#define EMPTIES 2
+#define RELOAD_ROUNDS 5
+#define TURN_PAIRS (CHUNKS / CHUNKS_A_TURN)
 
 struct bench_cost {
 	struct bench *skel;
 	struct pf_bpf *bpf;
+	int empty[EMPTIES];
+	int ours; /* pf_migrate, loaded and not attached */
 	uint32_t slot;
 	bool has_classic;
 	void (*move)(uint64_t times);
-	double floor_before[ROUNDS_MAX * CHUNKS], floor_after[ROUNDS_MAX * CHUNKS];
+	double floor[VARIANTS * ROUNDS_MAX * CHUNKS];
 	double ns[VARIANTS][ROUNDS_MAX * CHUNKS];
+	int floors;
 };
 
 static void prepare(struct bench_cost *b, enum variant variant)
 {
-	static const char *const cpus[VARIANTS] = { "0-4095", "0-4095", "2", "2", "0", "2", "2" };
+	static const char *const cpus[VARIANTS] = { "0-4095", "0-4095", "0-4095", "2",
+						    "2",      "0",      "2",	  "2" };
 	struct pf_slot_promise p = { .guest = 1, .role = PF_REC_ROLE_VCPU };
 	struct pf_policy *policy = pf_bpf_policy(b->bpf);
 	struct pf_err err;
@@ -234,68 +242,83 @@ static void prepare(struct bench_cost *b, enum variant variant)
 	set_rate(b->bpf, variant == EMITTED || variant == FLIP_BACK);
 	if (variant == SUPPRESSED)
 		p.flags = PF_SLOT_EVERY;
-	if (pf_set_parse(cpus[variant], &p.cpus, &err) ||
-	    pf_slot_update(policy, b->slot, &p, &err))
+	if (pf_set_parse(cpus[variant], &p.cpus, &err) || pf_slot_update(policy, b->slot, &p, &err))
 		die("%s", err.text);
-	if (variant == STRANGER || variant >= HASH)
+	if (variant <= STRANGER || variant >= HASH)
 		pf_group_remove(policy, own_group_id());
 	else if (pf_group_set(policy, own_group_id(), b->slot, &err))
 		die("%s", err.text);
 }
 
-static struct bpf_link *attach_rival(struct bench_cost *b, enum variant variant)
+/* Each program is attached in its own way. Return: what detach() takes. */
+static struct bpf_link *attach_program(struct bench_cost *b, enum variant variant, int program,
+				       int *link)
 {
-	struct bpf_link *link = NULL;
-
-	if (variant == HASH)
-		link = bpf_program__attach(b->skel->progs.hash_tp_btf);
+	*link = -1;
 	if (variant == CLASSIC)
-		link = bpf_program__attach(b->skel->progs.hash_classic);
-	if (!link && variant >= HASH)
+		return bpf_program__attach(b->skel->progs.hash_classic);
+	*link = bpf_raw_tracepoint_open(NULL, program);
+	if (*link < 0)
 		die("attach %s: %s", variant_names[variant], strerror(errno));
-	return link;
+	return NULL;
 }
 
-static struct runs runs_of_variant(struct bench_cost *b, enum variant variant)
+static int program_of(struct bench_cost *b, enum variant variant)
 {
-	if (variant == HASH)
-		return runs_of_fd(bpf_program__fd(b->skel->progs.hash_tp_btf));
-	if (variant == CLASSIC)
-		return runs_of_fd(bpf_program__fd(b->skel->progs.hash_classic));
-	return runs_of_ours(b->bpf);
+	switch (variant) {
+	case EMPTY:
+		return b->empty[rand() % EMPTIES];
+	case HASH:
+		return bpf_program__fd(b->skel->progs.hash_tp_btf);
+	case CLASSIC:
+		return bpf_program__fd(b->skel->progs.hash_classic);
+	default:
+		return b->ours;
+	}
 }
 
-/* One sample: the empty programs' runs and the variant's, on the same moves. */
-static void one_chunk(struct bench_cost *b, enum variant variant, int at, uint64_t moves)
+/* The program alone on the tracepoint: ns a run, some samples in a row. */
+static void turn(struct bench_cost *b, enum variant variant, uint64_t moves, double *ns)
 {
-	int floor_a = bpf_program__fd(b->skel->progs.floor_before);
-	int floor_b = bpf_program__fd(b->skel->progs.floor_after);
-	struct runs before[3], after[3];
+	int program = program_of(b, variant), link;
+	struct bpf_link *classic = attach_program(b, variant, program, &link);
 
-	before[0] = runs_of_fd(floor_a);
-	before[1] = runs_of_variant(b, variant);
-	before[2] = runs_of_fd(floor_b);
-	b->move(moves);
-	after[0] = runs_of_fd(floor_a);
-	after[1] = runs_of_variant(b, variant);
-	after[2] = runs_of_fd(floor_b);
-	b->floor_before[at] = mean(before[0], after[0]);
-	b->floor_after[at] = mean(before[2], after[2]);
-	b->ns[variant][at] = mean(before[1], after[1]) -
-			     (b->floor_before[at] + b->floor_after[at]) / 2;
+	b->move(200);
+	for (int i = 0; i < CHUNKS_A_TURN; i++) {
+		struct runs before;
+
+		consume(b->bpf); /* as the agent does, which comes every 10 ms at this pace */
+		before = runs_of_fd(program);
+		b->move(moves / CHUNKS);
+		ns[i] = mean(before, runs_of_fd(program));
+	}
+	if (link >= 0)
+		close(link);
+	bpf_link__destroy(classic);
+}
+
+static void pair_of_turns(struct bench_cost *b, enum variant variant, int at, uint64_t moves)
+{
+	double *floor = &b->floor[b->floors], *ns = &b->ns[variant][at], sum = 0;
+	bool floor_first = rand() & 1;
+
+	if (floor_first)
+		turn(b, EMPTY, moves, floor);
+	turn(b, variant, moves, ns);
+	if (!floor_first)
+		turn(b, EMPTY, moves, floor);
+	b->floors += CHUNKS_A_TURN;
+	for (int i = 0; i < CHUNKS_A_TURN; i++)
+		sum += floor[i];
+	for (int i = 0; i < CHUNKS_A_TURN; i++)
+		ns[i] -= sum / CHUNKS_A_TURN;
 }
 
 static void one_step(struct bench_cost *b, enum variant variant, int round, uint64_t moves)
 {
-	struct bpf_link *rival = attach_rival(b, variant);
-
 	prepare(b, variant);
-	b->move(200);
-	for (int chunk = 0; chunk < CHUNKS; chunk++) {
-		consume(b->bpf); /* as the agent does, which comes every 10 ms at this pace */
-		one_chunk(b, variant, round * CHUNKS + chunk, moves / CHUNKS);
-	}
-	bpf_link__destroy(rival);
+	for (int i = 0; i < TURN_PAIRS; i++)
+		pair_of_turns(b, variant, round * CHUNKS + i * CHUNKS_A_TURN, moves);
 	consume(b->bpf);
 }
 
@@ -308,7 +331,7 @@ static int by_value(const void *a, const void *b)
 
 static void print_numbers(const char *name, double *values, int count, const char *end)
 {
-	static double sorted[ROUNDS_MAX * CHUNKS];
+	static double sorted[VARIANTS * ROUNDS_MAX * CHUNKS];
 
 	memcpy(sorted, values, count * sizeof(*values));
 	qsort(sorted, count, sizeof(*sorted), by_value);
@@ -333,44 +356,81 @@ static void know_threads(struct bench_cost *b)
 
 static void print_costs(struct bench_cost *b, int rounds)
 {
-	int samples = rounds * CHUNKS;
-
 	printf("{");
-	print_numbers("floor-before", b->floor_before, samples, ",");
-	print_numbers("floor-after", b->floor_after, samples, ",");
-	for (int v = 0; v < VARIANTS; v++)
-		if (v != CLASSIC || b->has_classic)
-			print_numbers(variant_names[v], b->ns[v], samples,
-				      v == VARIANTS - 1 || (v == HASH && !b->has_classic) ? "" : ",");
+	print_numbers("floor", b->floor, b->floors, "");
+	for (int v = 0; v < VARIANTS; v++) {
+		if (v == CLASSIC && !b->has_classic)
+			continue;
+		printf(",");
+		print_numbers(variant_names[v], b->ns[v], rounds * CHUNKS, "");
+	}
 	printf("}\n");
 }
 
-static int bench_cost(int rounds, uint64_t flips, bool cold)
+/* Our programs, all attached as in the agent but for the one that is measured. */
+static void load_ours(struct bench_cost *b)
+{
+	struct pf_program_cost rows[32];
+	int count, *link;
+
+	b->bpf = open_programs(NULL, NULL, 0);
+	count = pf_bpf_costs(b->bpf, rows, 32, NULL);
+	b->ours = -1;
+	for (int i = 0; i < count; i++)
+		if (!strcmp(rows[i].name, "pf_migrate"))
+			b->ours = bpf_prog_get_fd_by_id(rows[i].id);
+	if (b->ours < 0)
+		die("pf_migrate is not attached");
+	link = &b->bpf->now.link[PF_HOOK_MIGRATE_ROW][0];
+	close(*link);
+	*link = -1;
+	other_guests(b->bpf);
+	b->slot = promise(b->bpf, "0-4095", 0);
+}
+
+static void unload_ours(struct bench_cost *b)
+{
+	if (b->bpf)
+		close(b->ours);
+	pf_bpf_close(&b->bpf);
+}
+
+static void start_cost(struct bench_cost *b, bool cold)
+{
+	srand(wall_ns());
+	b->move = cold ? flip : move_queued;
+	if (!cold)
+		start_queued();
+	b->has_classic = !access("/sys/kernel/tracing/events/sched", F_OK);
+	b->skel = bench__open_and_load();
+	if (!b->skel)
+		die("bench programs: %s", strerror(errno));
+	b->empty[0] = bpf_program__fd(b->skel->progs.empty_a);
+	b->empty[1] = bpf_program__fd(b->skel->progs.empty_b);
+	know_threads(b);
+}
+
+static int bench_cost(int rounds, uint64_t moves, bool cold)
 {
 	static struct bench_cost b;
 	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
 
-	if (stats < 0 || rounds < 1 || rounds > ROUNDS_MAX)
+	if (stats < 0)
 		die("bpf statistics: %s", strerror(errno));
-	b.move = cold ? flip : move_queued;
-	if (!cold)
-		start_queued();
-	b.has_classic = !access("/sys/kernel/tracing/events/sched", F_OK);
-	b.skel = bench__open_and_load();
-	if (!b.skel || !(b.skel->links.floor_before =
-				 bpf_program__attach(b.skel->progs.floor_before)))
-		die("bench programs: %s", strerror(errno));
-	b.bpf = open_programs(NULL, NULL, 0);
-	b.skel->links.floor_after = bpf_program__attach(b.skel->progs.floor_after);
-	other_guests(b.bpf);
-	b.slot = promise(b.bpf, "0-4095", 0);
-	know_threads(&b);
-	for (int round = 0; round < rounds; round++)
+	if (rounds < 1 || rounds > ROUNDS_MAX)
+		die("between 1 and %d rounds", ROUNDS_MAX);
+	start_cost(&b, cold);
+	for (int round = 0; round < rounds; round++) {
+		if (round % RELOAD_ROUNDS == 0) {
+			unload_ours(&b);
+			load_ours(&b);
+		}
 		for (int v = 0; v < VARIANTS; v++)
 			if (v != CLASSIC || b.has_classic)
-				one_step(&b, v, round, flips);
+				one_step(&b, v, round, moves);
+	}
 	print_costs(&b, rounds);
-	pf_bpf_close(&b.bpf);
+	unload_ours(&b);
 	bench__destroy(b.skel);
 	close(stats);
 	return 0;

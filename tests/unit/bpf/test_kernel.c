@@ -494,6 +494,41 @@ static void strangers_are_not_counted(void **state)
 	assert_int_equal(seen.dedupe.newest, 0);
 }
 
+/* Groups of others, with ids that have their place where ours has. */
+static void crowd(struct pf_bpf *bpf, uint32_t groups)
+{
+	struct pf_slot_promise promise = {.guest = GUEST + 1, .role = PF_REC_ROLE_VCPU};
+	uint64_t cgid = own_group_id();
+	uint32_t slot = 0;
+
+	assert_int_equal(pf_bpf_slot_add(bpf, &promise, &slot, NULL), 0);
+	for (uint32_t i = 0; i < groups; i++)
+		assert_int_equal(pf_group_set(pf_bpf_policy(bpf), cgid += PF_BUCKETS, slot, NULL),
+				 0);
+}
+
+static void a_group_is_found_behind_others_in_its_place(void **state)
+{
+	static const uint32_t before[] = {1, 2, PF_PROBES - 1};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = open_bpf(NULL);
+		uint32_t slot;
+
+		crowd(bpf, before[i]);
+		slot = promise_cpu0(bpf, 0);
+		flip(100);
+		assert_int_equal(counters_of(bpf, slot).escapes, 100);
+		assert_int_equal(pf_group_remove(pf_bpf_policy(bpf), own_group_id()), 0);
+		pf_slot_free(pf_bpf_policy(bpf), slot);
+		assert_int_equal(pf_bpf_settle(bpf, NULL, NULL, NULL), 0);
+		flip(100);
+		consume(bpf);
+		assert_int_equal(counters_of(bpf, slot).escapes, 100);
+	}
+}
+
 static const char *pin_path(void)
 {
 	static char path[256];
@@ -674,6 +709,7 @@ int main(void)
 		KERNEL_TEST(new_threads_are_told_once_until_somebody_looks),
 		KERNEL_TEST(what_the_bucket_holds_back_is_counted),
 		KERNEL_TEST(strangers_are_not_counted),
+		KERNEL_TEST(a_group_is_found_behind_others_in_its_place),
 		KERNEL_TEST(a_restarted_agent_adopts_the_pins),
 		KERNEL_TEST(a_killed_reader_repeats_one_record_at_most),
 		KERNEL_TEST(another_build_is_replaced_without_loss),
