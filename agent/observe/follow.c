@@ -91,6 +91,7 @@ static int choose_number(struct pf_watch *watch, const struct pf_placement *plac
 			 const struct pf_actual *actual, uint32_t *out, struct pf_err *err)
 {
 	struct pf_policy *policy = pf_bpf_policy(watch->bpf);
+	struct pf_left left = {};
 
 	for (size_t i = 0; i < placement->group_count; i++) {
 		int slot = actual->groups[i].exists ? pf_group_find(policy, actual->groups[i].cgid)
@@ -100,6 +101,10 @@ static int choose_number(struct pf_watch *watch, const struct pf_placement *plac
 			*out = policy->slot[slot].guest;
 			return 0;
 		}
+	}
+	if (placement->strayed && !pf_left_find(watch, placement->pid, &left)) {
+		*out = left.guest;
+		return 0;
 	}
 	return free_number(watch, out, err);
 }
@@ -119,10 +124,12 @@ static struct pf_watched *add_guest(struct pf_watch *watch, const struct pf_plac
 	}
 	memcpy(guest->uuid, placement->uuid, sizeof(guest->uuid));
 	guest->number = number;
+	if (placement->strayed)
+		pf_left_adopt(watch, guest, placement);
 	return guest;
 }
 
-static enum pf_rec_role role_number(struct pf_role role)
+enum pf_rec_role pf_watch_role_number(struct pf_role role)
 {
 	static const enum pf_rec_role numbers[] = {
 		[PF_ROLE_EMULATOR] = PF_REC_ROLE_EMULATOR,
@@ -144,7 +151,7 @@ static void promise_of(const struct pf_watch *watch, const struct pf_placement *
 
 	*out = (struct pf_slot_promise){
 		.guest = number,
-		.role = role_number(leaf->role),
+		.role = pf_watch_role_number(leaf->role),
 		.role_index = leaf->role.index,
 		.flags = guard ? PF_SLOT_GUARD : 0,
 		.cpus = pinned ? leaf->cpus : watch->all,

@@ -53,5 +53,28 @@ void pf_watched_add(struct pf_counters *sum, const struct pf_counters *more);
 /* Its node, as the programs can know it; -1 for none. */
 int pf_watch_node_of(const struct pf_host_cpu *cpu);
 
+/* What the programs call a role. */
+enum pf_rec_role pf_watch_role_number(struct pf_role role);
+
 /* Forgets the guest here; its slots are pf_watch_drop()'s. */
 void pf_watched_clear(struct pf_watched *guest);
+
+/* ---- left.c: a process that strayed before this agent began ---- */
+
+/* What the programs know of a process's threads by themselves: the slots that they left. */
+struct pf_left {
+	pid_t pid;
+	uint32_t guest; /* the slots' */
+	bool slot[PF_SLOTS];
+};
+
+/* Looks at every task of the host once. Return: 0, -ENOENT when no thread has left, or -errno. */
+int pf_left_find(struct pf_watch *watch, pid_t pid, struct pf_left *out);
+
+/*
+ * Makes spots of the slots that the threads of a guest without a group are judged by, so that the
+ * guest is watched on, its counts go on, and pf_watch_sweep() leaves them. What was not found stays
+ * unwatched: without pins nobody knows where the threads belonged.
+ */
+void pf_left_adopt(struct pf_watch *watch, struct pf_watched *guest,
+		   const struct pf_placement *placement);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The programs follow a guest's placement: on this kernel, without pins. The guest is the group that
+ * The programs follow a guest's placement: on this kernel, mostly without pins. The guest is the group that
  * this process is in; other processes there may add escapes of their own.
  */
 #include <errno.h>
@@ -18,6 +18,7 @@
 #define LEAF "/machine.slice/bench.scope/libvirt/vcpu0"
 
 static char folder[] = "/tmp/pf-watch-XXXXXX";
+static const char *pins; /* NULL: without */
 static struct pf_watch *watch;
 static struct pf_group leaf;
 static struct pf_group_actual group;
@@ -28,11 +29,15 @@ static void ignore(const struct pf_record *record, const char *uuid, const char 
 	(void)record, (void)uuid, (void)path, (void)arg;
 }
 
+static bool strayed;
+
 static void follow(size_t groups)
 {
 	struct pf_placement placement = {
 		.uuid = UUID,
 		.name = (char *)"bench",
+		.pid = getpid(),
+		.strayed = strayed,
 		.groups = &leaf,
 		.group_count = groups,
 	};
@@ -50,6 +55,7 @@ static int setup(void **state)
 	struct pf_host_cpu cpus[] = {{.cpu = 0, .online = true}, {.cpu = 1, .online = true}};
 	const struct pf_host host = {.cpus = cpus, .cpu_count = 2};
 	const struct pf_watch_options options = {
+		.pin_path = pins,
 		.seen_path = seen,
 		.spool_path = spool,
 		.on_record = ignore,
@@ -195,7 +201,68 @@ static void a_role_that_is_given_up_counts_in_the_sum_alone(void **state)
 	assert_int_equal(pf_watch_counters(watch, UUID, &(struct pf_counters){}, NULL), -ENOENT);
 }
 
+/* What rmdir(2) does to the table when all have left the group. */
+static void lose_the_group(void)
+{
+	struct pf_policy *policy = pf_bpf_policy(pf_watch_programs(watch));
+
+	assert_int_equal(pf_group_remove(policy, own_group_id()), 0);
+	assert_int_equal(pf_bpf_settle(pf_watch_programs(watch), NULL, NULL, NULL), 0);
+	group.exists = false;
+	strayed = true;
+}
+
+static int setup_anew(void **state);
+
+static void a_process_that_strayed_is_watched_on_by_the_next_agent(void **state)
+{
+	uint64_t before;
+
+	follow(1);
+	leave_and_come_back();
+	lose_the_group();
+	before = escapes();
+	assert_true(before >= 1);
+	pf_watch_close(&watch);
+	assert_int_equal(setup_anew(state), 0);
+	group.exists = false;
+	assert_int_equal(pf_watch_origin(watch), PF_BPF_ADOPTED);
+	follow(1);
+	pf_watch_sweep(watch);
+	assert_true(escapes() >= before);
+	before = escapes();
+	leave_and_come_back();
+	assert_true(escapes() > before);
+	group = (struct pf_group_actual){.exists = true, .cgid = own_group_id()};
+	strayed = false;
+	follow(1); /* brought back */
+	assert_true(escapes() > before);
+	before = escapes();
+	leave_and_come_back();
+	assert_true(escapes() > before);
+}
+
 #define in_turn(test) cmocka_unit_test_setup_teardown(test, setup_anew, teardown)
+
+static char pin_folder[256];
+
+static int setup_pinned(void **state)
+{
+	if (!private_bpffs())
+		return -1;
+	snprintf(pin_folder, sizeof(pin_folder), "%s/pinfold", private_bpffs());
+	pins = pin_folder;
+	return setup_anew(state);
+}
+
+static int teardown_pinned(void **state)
+{
+	int r = teardown(state);
+
+	strayed = false;
+	pins = NULL;
+	return pf_bpf_uninstall(pin_folder, NULL) < 0 ? -1 : r;
+}
 
 static int setup_anew(void **state)
 {
@@ -205,17 +272,23 @@ static int setup_anew(void **state)
 
 int main(void)
 {
+	int failed;
 	const struct CMUnitTest tests[] = {
 		in_turn(a_guest_that_is_not_watched_has_no_counters),
 		in_turn(a_status_has_escapes_by_role_and_time_by_thread),
 		in_turn(a_stay_that_goes_on_counts),
 		in_turn(a_leaf_that_is_gone_keeps_its_count_and_goes_on_when_made_anew),
 		in_turn(a_role_that_is_given_up_counts_in_the_sum_alone),
+		cmocka_unit_test_setup_teardown(
+			a_process_that_strayed_is_watched_on_by_the_next_agent, setup_pinned,
+			teardown_pinned),
 	};
 
 	if (geteuid() || !own_group_id() || sysconf(_SC_NPROCESSORS_ONLN) < 2) {
 		printf("# SKIP needs root, a cgroup2 file system and two CPUs\n");
 		return 0;
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	remove_private_bpffs();
+	return failed;
 }
