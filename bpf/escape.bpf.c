@@ -87,7 +87,7 @@ pf_inline u16 record_cause(struct pf_record *r, struct pf_step *step, struct pf_
 	u16 cause = PF_CAUSE_UNKNOWN;
 	u32 from = step->from;
 
-	if (unlikely(policy.cpu_down[pf_bound(from, PF_CPUS)])) {
+	if (policy.cpu_down[pf_bound(from, PF_CPUS)]) {
 		const struct pf_actor *actor = bpf_map_lookup_elem(&cpu_actors, &from);
 
 		cause = PF_CAUSE_CPU_OFFLINE;
@@ -124,7 +124,7 @@ pf_inline u64 boot_time(struct task_struct *p, u32 from)
 		return bpf_ktime_get_boot_ns();
 	rq_ns = p->se.cfs_rq->rq->clock;
 	jiffies = bpf_jiffies64();
-	if (likely(jiffies < c->until))
+	if (jiffies < c->until)
 		return rq_ns + c->ahead_ns;
 	boot_ns = bpf_ktime_get_boot_ns();
 	c->ahead_ns = boot_ns - rq_ns;
@@ -141,7 +141,7 @@ pf_inline struct pf_record *lane_reserve(struct pf_lane *lane, u32 cpu)
 	u64 head = lane->head;
 	u32 at = cpu * (lane_mask + 1) + (head & lane_mask);
 
-	if (unlikely(head - lane->room > lane_mask / 4)) {
+	if (head - lane->room > lane_mask / 4) {
 		lane->room = *(volatile u64 *)&policy.tail[pf_bound(cpu, PF_CPUS)];
 		if (head - lane->room >= lane_mask)
 			return NULL;
@@ -164,9 +164,9 @@ pf_inline void lane_submit(struct pf_lane *lane, struct pf_record *r, u64 seq)
 
 	store_release(&r->seq, seq);
 	lane->head++;
-	if (unlikely(wake == PF_WAKE_ANY))
+	if (wake == PF_WAKE_ANY)
 		ring_bell(PF_WAKE_PRESSURE);
-	else if (unlikely(wake == PF_WAKE_PRESSURE && lane->head - lane->room > lane_mask / 4))
+	else if (wake == PF_WAKE_PRESSURE && lane->head - lane->room > lane_mask / 4)
 		ring_bell(PF_WAKE_NONE);
 }
 
@@ -223,7 +223,7 @@ pf_inline bool tell(struct pf_step *step, struct pf_thread *t, u16 kind, u16 out
 	struct pf_step copy;
 	u64 seq;
 
-	if (unlikely(!r)) {
+	if (!r) {
 		copy = *step; /* so that the step itself stays in registers */
 		return tell_by_ring(&copy, t, kind, out, value);
 	}
@@ -279,15 +279,15 @@ pf_inline int step_outside(struct pf_step *step, const bool often)
 	u16 kind = out ? step->kind : PF_REC_RETURN;
 
 	step->count = bpf_map_lookup_elem(&counters, &row);
-	if (unlikely(!step->count || !policy.head.live || not_ours(step->p)))
+	if (!step->count || !policy.head.live || not_ours(step->p))
 		return 0;
 	t = bpf_task_storage_get(&threads, step->p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (unlikely(!t)) {
+	if (!t) {
 		struct pf_step copy = *step;
 
 		return step_untimed(&copy);
 	}
-	if (unlikely(!step->left && t->slot_plus_1 != step->slot_plus_1))
+	if (!step->left && t->slot_plus_1 != step->slot_plus_1)
 		thread_belongs(t, step->slot_plus_1, step->cgid);
 	now = step->p->se.sum_exec_runtime;
 	open = __sync_lock_test_and_set(&t->open_at, open_since(now, out));
@@ -327,7 +327,7 @@ static __noinline int migrate_left(struct task_struct *p, int to, u64 cgid)
 }
 
 /* A guest's thread that was outside or goes there. */
-static __noinline int migrate_outside(unsigned long long *ctx, u32 slot_plus_1)
+pf_inline int migrate_outside(unsigned long long *ctx, u32 slot_plus_1)
 {
 	struct task_struct *p = (void *)ctx[0];
 	struct pf_step step = { .p = p,
@@ -341,18 +341,21 @@ static __noinline int migrate_outside(unsigned long long *ctx, u32 slot_plus_1)
 	return step_outside(&step, true);
 }
 
-/* What the bucket's copy does not reach, and groups in transition. */
-static __noinline int migrate_far(unsigned long long *ctx)
+/*
+ * What the bucket's copy does not reach, groups in transition, and threads that left.
+ * Return: the slot plus one when it is a guest's thread that was outside or goes there, else 0.
+ */
+static __noinline u32 migrate_far(unsigned long long *ctx)
 {
 	struct task_struct *p = (void *)ctx[0];
 	u64 cgid = group_of(p);
 	u32 slot_plus_1 = slot_of_group(cgid), to = ctx[1];
 
-	if (!slot_plus_1)
-		return some_are_away() ? migrate_left(p, to, cgid) : 0;
-	if (both_at_home(slot_at(slot_plus_1), p->thread_info.cpu, to))
+	if (!slot_plus_1 && some_are_away())
+		migrate_left(p, to, cgid);
+	if (!slot_plus_1 || both_at_home(slot_at(slot_plus_1), p->thread_info.cpu, to))
 		return 0;
-	return migrate_outside(ctx, slot_plus_1);
+	return slot_plus_1;
 }
 
 #define PF_BUCKET_CPUS (PF_BUCKET_WORDS * 64)
@@ -368,9 +371,9 @@ pf_inline u64 home_of(const volatile struct pf_bucket *b, u32 cpu)
 #define pf_exit() asm volatile("r0 = 0\n\texit" ::: "r0")
 
 /*
- * The common case alone, straight through. What it costs is less its loads than what has to be
- * there for it: lines of code, a stack, saved registers. So all else is in functions of their own
- * that begin anew, and where it ends is in line with the rest.
+ * The common case first and straight through, on its own feet: what it costs is less its loads than
+ * lines of code, stack and saved registers. So nothing is kept here for the other cases, which read
+ * it again, and where it ends is in line with the rest.
  */
 SEC("tp_btf/sched_migrate_task")
 int pf_migrate(unsigned long long *ctx)
@@ -400,12 +403,17 @@ int pf_migrate(unsigned long long *ctx)
 		pf_exit();
 	slot_plus_1 = b->slot_plus_1;
 	if (slot_plus_1)
-		return migrate_outside(ctx, slot_plus_1);
+		goto outside;
 stranger:
 	if (!some_are_away())
 		return 0;
 far:
-	return migrate_far(ctx);
+	slot_plus_1 = migrate_far(ctx);
+	if (!slot_plus_1)
+		return 0;
+outside:
+	barrier_var(ctx);
+	return migrate_outside(ctx, slot_plus_1);
 }
 
 /* The parent's slot, for a thread that one which had left its group has made. */

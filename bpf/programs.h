@@ -267,8 +267,8 @@ pf_inline bool take_token_of(u64 *empty_at)
 
 		if (from - now > policy.head.bucket_depth)
 			return false;
-		if (likely(__sync_val_compare_and_swap(empty_at, old,
-						       from + policy.head.bucket_cost) == old))
+		if (__sync_val_compare_and_swap(empty_at, old, from + policy.head.bucket_cost) ==
+		    old)
 			return true;
 	}
 	return false;
