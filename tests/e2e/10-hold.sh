@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # lab: 4x2 systemd
 # newer: 4x2 systemd 6.12
+# newer: 4x2 systemd 7
 # shellcheck shell=bash
 # Two guests with iothreads, held at once: what their XML promises is what the kernel does, and what
 # is broken by hand is put right.
