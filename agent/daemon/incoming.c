@@ -240,6 +240,18 @@ static void doubt(struct pf_held *held, const struct pf_record *record)
 	}
 }
 
+/*
+ * A worker that the kernel made for the guest puts itself where its maker is (vhost before 6.4): no
+ * drift, but a newcomer. Nobody else can come from outside by a single thread (facts 1). Its mask
+ * follows first, so that the programs may know it as the new group's before it is told.
+ */
+static bool comes_by_itself(const struct pf_record *record)
+{
+	return record->kind == PF_REC_MOVED && record->tid == record->actor.tgid &&
+	       (!record->value || record->value == record->cgid) &&
+	       !(record->flags & (PF_RF_THREADGROUP | PF_RF_LEFT));
+}
+
 static void take_event(struct pf_agent *agent, struct pf_held *held, const struct pf_record *record,
 		       const char *group, struct pf_event *event)
 {
@@ -261,7 +273,8 @@ static void take_event(struct pf_agent *agent, struct pf_held *held, const struc
 	case PF_REC_MASK:
 	case PF_REC_MOVED:
 	case PF_REC_KNOB:
-		keep_act(agent, held, record, group, false, event);
+		if (!comes_by_itself(record))
+			keep_act(agent, held, record, group, false, event);
 		break;
 	case PF_REC_REFUSED: /* nothing has changed: no pass, and nothing to wait for */
 		pf_watching_tell(agent, held, event);

@@ -313,6 +313,25 @@ test_an_io_uring_worker_is_a_helper()
 	no_drift xi
 }
 
+# A device plugged live. libvirt gives vhost-net to KVM guests only, so it is vhost-vsock here, too: the
+# kernel's part that makes the worker is the same.
+test_a_vhost_worker_that_comes_later_is_a_helper()
+{
+	local a pid tid
+	a=$(lab_scope nu) pid=$(lab_pid nu)
+	since
+	echo "<vsock model='virtio'><cid auto='yes'/></vsock>" > /tmp/vsock.xml
+	virsh -q attach-device nu /tmp/vsock.xml --live
+	wait_for 20 pgrep -x "vhost-$pid"
+	tid=$(pgrep -x "vhost-$pid")
+	becomes "${a#/sys/fs/cgroup}/helper" leaf_of "$tid"
+	becomes 0-1 allowed "$tid"
+	is threaded cat "$a/helper/cgroup.type"
+	is 1 cat "$a/helper/cpuset.mems.effective"
+	becomes_held
+	no_drift nu
+}
+
 # ---- new promises ----------------------------------------------------------------------------
 
 # Promises number 1 to 5, each with values of its own.

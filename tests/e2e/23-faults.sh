@@ -2,7 +2,7 @@
 # lab: 4x2 systemd
 # shellcheck shell=bash
 # The agent killed after changes of a plan and of a release, libvirtd or QEMU killed in the middle of a
-# plan, a kernel that refuses, no room, clocks that jump: afterwards the guest is held, what
+# plan, a kernel that refuses, no room, no memory, clocks that jump: afterwards the guest is held, what
 # was found first can still be put back, and nothing of another guest was touched. Every change, and
 # every refusal of the kernel: tests/unit/faults, tests/contract. A full disk below the record: 16-audit.
 #
@@ -16,7 +16,7 @@ source tests/e2e/stop.sh
 setup()
 {
 	stop_is_built
-	rm -f "$STOP" $DEAD
+	rm -f "$STOP" $DEAD /tmp/faults.sock
 	guest hurt --vcpus 2 --iothreads 1 --cputune "<shares>300</shares>
 		<period>100000</period><quota>50000</quota>
 		<vcpupin vcpu='0' cpuset='2'/><vcpupin vcpu='1' cpuset='3,5'/>
@@ -35,6 +35,8 @@ setup()
 
 teardown()
 {
+	systemctl stop pressed 2>/dev/null
+	[[ ! -e /tmp/min_free ]] || relieve_host
 	umount /tmp/tiny 2>/dev/null
 	rm -f "$STOP"
 	agent_stop KILL
@@ -408,6 +410,100 @@ test_an_agent_that_stood_still_catches_up_and_has_missed_nothing()
 		.suppressed == 8 and .actor.pid == $self and .latency_ns > 4e9)) | length == 1"
 	"$PINFOLD" audit --json --kind drift | jq -se "map(select(.seq > $seq and
 		.action == \"repaired\") | .cause) | sort == [\"affinity\", \"cpuset\", \"weight\"]"
+	calm_was_left_alone
+}
+
+# ---- memory ----------------------------------------------------------------------------------
+
+# meminfo NAME: in KiB.
+meminfo()
+{
+	awk -v name="$1:" '$1 == name { print $2 }' /proc/meminfo
+}
+
+# Has the kernel keep nearly all that is free, which is quicker than to fill it, and takes so much of
+# the rest that nothing is left by the kernel's own count. The taker would be the first to be ended for it.
+press_host()
+{
+	cat /proc/sys/vm/min_free_kbytes > /tmp/min_free
+	echo $(($(meminfo MemFree) * 78 / 100)) > /proc/sys/vm/min_free_kbytes
+	python3 -IS - $(($(cat /proc/sys/vm/min_free_kbytes) * 118 / 100)) > /tmp/eater.log <<-'END' &
+	import mmap, sys, time
+	open("/proc/self/oom_score_adj", "w").write("1000")
+	held = []
+	def free():
+	    return int(next(l for l in open("/proc/meminfo") if l.startswith("MemFree")).split()[1])
+	while free() > int(sys.argv[1]) and len(held) < 64:
+	    held.append(mmap.mmap(-1, 16 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE))
+	print("full", len(held), flush=True)
+	time.sleep(600)
+	END
+	echo $! > /tmp/eater.pid
+	disown
+	wait_for 120 grep full /tmp/eater.log
+}
+
+relieve_host()
+{
+	kill -KILL "$(cat /tmp/eater.pid)" 2>/dev/null || true
+	cat /tmp/min_free > /proc/sys/vm/min_free_kbytes
+}
+
+test_on_a_host_short_of_memory_drift_is_put_right()
+{
+	local pid
+	hold_hurt
+	pid=$(agent_pid)
+	press_host
+	(($(meminfo MemAvailable) < 65536))
+	drift_is_put_right 7
+	write_knob "$(lab_scope hurt)/cpu.weight" 9
+	becomes 100 cat "$(lab_scope hurt)/cpu.weight"
+	relieve_host
+	becomes_held
+	never gone "$pid"
+	hurt_is_as_promised
+	calm_was_left_alone
+}
+
+pressed_pid()
+{
+	systemctl show -P MainPID pressed
+}
+
+# memory_events GROUP NAME
+memory_events()
+{
+	awk -v name="$2" '$1 == name { print $2 }' "$1/memory.events"
+}
+
+test_with_hardly_any_memory_the_agent_goes_on_and_killed_for_it_comes_back()
+{
+	local group pid
+	hold_hurt
+	agent_stop
+	systemd-run -q --unit pressed -p Restart=always -p RestartSec=1 -p StartLimitIntervalSec=0 \
+		"$PINFOLDD" --config /tmp/pinfold.conf
+	wait_for 60 "$PINFOLD" status
+	becomes_held
+	group=/sys/fs/cgroup/system.slice/pressed.service pid=$(pressed_pid)
+	systemctl set-property --runtime pressed MemoryHigh=$(($(cat "$group/memory.current") - 1048576))
+	drift_is_put_right 7
+	becomes_held
+	cat "$group/memory.events"
+	(($(memory_events "$group" high) > 0))
+	is "$pid" pressed_pid
+	# And killed for want of it, with work to do.
+	systemctl set-property --runtime pressed MemoryMax=1M
+	wait_for 60 gone "$pid"
+	write_knob "$(lab_scope hurt)/vcpu0/cpuset.cpus" 7
+	systemctl set-property --runtime pressed MemoryHigh=infinity MemoryMax=infinity
+	becomes 2 cat "$(lab_scope hurt)/vcpu0/cpuset.cpus"
+	wait_for 60 held
+	hurt_is_as_promised
+	systemctl stop pressed
+	agent_start
+	becomes_held
 	calm_was_left_alone
 }
 
