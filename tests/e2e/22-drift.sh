@@ -449,15 +449,48 @@ test_a_fight_is_backed_off_from_told_once_and_won_in_the_end()
 
 # ---- memory that is being moved --------------------------------------------------------------
 
-# A write to cpuset.mems returns when the kernel has moved the pages: for a guest whose vCPUs run, a
-# minute in the lab, since every page interrupts them; next to nothing once they are paused.
+# The kernel moves the pages of one process after the other, and no write to a cpuset returns before
+# those that came first. HOG's take long, since every page interrupts the CPUs that it keeps busy; they
+# are done with as soon as it has ended.
+HOG=/sys/fs/cgroup/hog
 
-# hurry GUEST: lets what is being moved arrive.
-hurry()
+hog_start()
 {
-	virsh suspend "$1"
-	wait_for 120 never says "$1" "memory is being moved"
-	virsh resume "$1"
+	mkdir "$HOG"
+	echo 3 > "$HOG/cpuset.mems"
+	bash -c 'echo $$ > "$1/cgroup.procs"; exec python3 -c "
+import hashlib, mmap, threading
+MADV_NOHUGEPAGE = 15
+m = mmap.mmap(-1, 200 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+m.madvise(MADV_NOHUGEPAGE)
+for i in range(200):
+    m.write(b\"x\" * (1 << 20))
+def spin():
+    while True:
+        hashlib.sha256(m[:1 << 20])
+for i in range(2):
+    threading.Thread(target=spin, daemon=True).start()
+print(\"ready\", flush=True)
+spin()"' hog "$HOG" > /tmp/hog.out 2>&1 &
+	echo $! > /tmp/hog.pid
+	disown
+	wait_for 60 grep -q ready /tmp/hog.out
+	bash -c 'echo 0 > "$1/cpuset.mems"' hog "$HOG" &
+	echo $! > /tmp/hog.writer
+	disown
+	wait_for 30 is 0 cat "$HOG/cpuset.mems"
+}
+
+hog_moves()
+{
+	kill -0 "$(cat /tmp/hog.writer)"
+}
+
+hog_end()
+{
+	kill -KILL "$(cat /tmp/hog.pid)"
+	wait_for 60 never hog_moves
+	wait_for 30 rmdir "$HOG"
 }
 
 test_other_guests_are_held_and_the_agent_answers_while_memory_is_moved()
@@ -465,7 +498,8 @@ test_other_guests_are_held_and_the_agent_answers_while_memory_is_moved()
 	local a x stranger affine
 	a=$(lab_scope nu) x=$(lab_pid xi)
 	since
-	write_knob "$a/vcpu0/cpuset.mems" 2 &
+	hog_start
+	write_knob "$a/vcpu0/cpuset.mems" 0-1 &
 	stranger=$!
 	becomes 1 cat "$a/vcpu0/cpuset.mems"
 	wait_for 20 says nu "memory is being moved to nodes 1"
@@ -475,10 +509,10 @@ test_other_guests_are_held_and_the_agent_answers_while_memory_is_moved()
 	wait $affine
 	becomes 6-7 allowed "$x"
 	says nu "memory is being moved to nodes 1"
-	told_repaired affinity $affine "" xi
-	hurry nu
+	hog_end
 	wait $stranger
 	becomes_held
-	told_repaired cpuset $stranger "'2' to cpuset.mems of"
+	told_repaired cpuset $stranger "'0-1' to cpuset.mems of"
+	told_repaired affinity $affine "" xi
 	is 2 jq -s length <<< "$(events '.kind == "drift"')" || { events true; return 1; }
 }
