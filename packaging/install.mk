@@ -29,3 +29,9 @@ uninstall: ## end the eBPF programs and remove what install put there; configura
 		$(DESTDIR)$(MANDIR)/man5/pinfold.conf.5 $(DESTDIR)$(MANDIR)/man8/pinfoldd.8 \
 		$(DESTDIR)$(BASHDIR)/pinfold
 	-rmdir $(DESTDIR)$(DOCDIR)
+
+.PHONY: deb
+deb: all ## build the Debian package into .build/
+	rm -rf $(B)/deb
+	$(MAKE) -s -o all install DESTDIR=$(B)/deb PREFIX=/usr SYSCONFDIR=/etc UNITDIR=/lib/systemd/system
+	@packaging/deb/build $(VERSION) $(B)/deb $(B)/pinfold_$(VERSION)_$(shell dpkg --print-architecture).deb

@@ -10,7 +10,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 lab=tests/lab/lab
-make -s all e2e-tools stop .build/bench/standin || exit 1
+make -s all e2e-tools stop deb .build/bench/standin || exit 1
 work=$(mktemp -d)
 
 # Hosts that are still up were left by somebody who interrupted us.
