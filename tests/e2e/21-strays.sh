@@ -202,6 +202,30 @@ test_an_observed_guest_is_told_and_not_moved()
 	drifts seen | grep -E '^cgroup-move\|observed\|bash\[[0-9]+\]\|-$'
 }
 
+escapes_of()
+{
+	"$PINFOLD" status "$1" --json | jq '.guests[0].counters.escapes // 0'
+}
+
+has_more_escapes()
+{
+	(($(escapes_of "$1") > $2))
+}
+
+# The guest of the test before: its groups are gone, only its threads are left to know it by.
+test_an_observed_guest_that_strayed_is_watched_by_a_new_agent()
+{
+	local before tid
+	agent_stop KILL
+	agent_start
+	becomes observed state seen
+	before=$(escapes_of seen)
+	tid=$(vcpu_tid seen 0)
+	taskset -pc 1 "$tid"
+	taskset -pc 5 "$tid"
+	wait_for 30 has_more_escapes seen "$before"
+}
+
 test_a_slice_narrowed_by_its_administrator_is_his_word()
 {
 	systemctl set-property machine.slice AllowedCPUs=0-4
