@@ -6,10 +6,9 @@
 # was found first can still be put back, and nothing of another guest was touched. Every change, and
 # every refusal of the kernel: tests/unit/faults, tests/contract. A full disk below the record: 16-audit.
 #
-# The kernel itself answers ENODEV, EAGAIN, EBUSY and ENOSPC here. What it cannot be made to answer: an
-# error to the cpusets, quotas and weights that a plan writes. 6.1 takes each of those values in every
-# state that could be made (CPU offline, partition beside, controllers just taken: then the file is not
-# there, ENOENT), and leaves it at not honouring them. Such refusals come from the fake.
+# The kernel itself answers ENODEV, EAGAIN, EBUSY and ENOSPC here. What it was not seen to answer: an
+# error to the cpusets, quotas and weights that a plan writes. With a CPU offline or a partition beside,
+# 6.1 takes the value and does not honour it. Such refusals come from the fake.
 source tests/e2e/witness.sh
 source tests/e2e/stop.sh
 
