@@ -5,8 +5,8 @@
 # Each file says at its top which hosts it wants, a line each:
 #   # lab: TOPOLOGY systemd|no-systemd [lsm=LIST]  on Debian 12's kernel
 #   # newer: TOPOLOGY systemd|no-systemd VERSION   as well, when PF_NEWER=1 is set
-# Suites wait more than they compute, so PF_LANES hosts (2) run side by side; each suite's output
-# comes in one piece.
+# An emulated host keeps two CPUs busy, so half as many as there are CPUs run side by side (or PF_LANES);
+# each suite's output comes in one piece then.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 lab=tests/lab/lab
@@ -126,7 +126,7 @@ for file in "$@"; do
 		status=1
 	fi
 done
-lanes=${PF_LANES:-2}
+lanes=${PF_LANES:-$((($(nproc) + 1) / 2))}
 [[ $(wc -l < "$work/suites") -gt 1 ]] || lanes=1
 pids=()
 for ((lane = 1; lane <= lanes; lane++)); do
