@@ -162,7 +162,9 @@ static void take_above(struct pf_agent *agent, const struct pf_record *record,
 		if (is_mems(record) && !is_above(held, group))
 			continue;
 		pf_held_look_anew(held);
-		if (!is_above(held, group) || pf_record_event(record, group, clocks, &event) < 0)
+		/* Systemd writes the nodes whenever it writes the CPUs, nearly always in vain. */
+		if (is_mems(record) || !is_above(held, group) ||
+		    pf_record_event(record, group, clocks, &event) < 0)
 			continue;
 		name_doer(agent, record, &event);
 		keep_act(agent, held, record, group, true, &event);
