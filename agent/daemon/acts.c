@@ -162,6 +162,17 @@ static bool is_control(const char *knob)
 	return starts_with(knob, "cgroup.");
 }
 
+static bool is_nodes(const char *knob)
+{
+	return same_text(knob, "cpuset.mems");
+}
+
+/* Whether a write to @written can be why @knob of a group below differs: nodes are no CPUs. */
+static bool reaches(const char *written, const char *knob)
+{
+	return is_cpuset(written) && knob && is_cpuset(knob) && is_nodes(written) == is_nodes(knob);
+}
+
 static enum rank rank_thread_step(const struct pf_act *act, const struct pf_step *step)
 {
 	bool same = act->event.has_thread && act->event.tid == step->tid;
@@ -176,7 +187,7 @@ static enum rank rank_thread_step(const struct pf_act *act, const struct pf_step
 			return mask ? RANK_LEAF : RANK_SAME;
 		return act->whole ? RANK_ABOVE : RANK_NONE;
 	case PF_ACT_KNOB:
-		if (!is_control(act->knob) && !(mask && is_cpuset(act->knob)))
+		if (!is_control(act->knob) && !(mask && reaches(act->knob, "cpuset.cpus")))
 			return RANK_NONE;
 		if (leaf)
 			return RANK_LEAF;
@@ -200,7 +211,7 @@ static enum rank rank_knob_step(const struct pf_act *act, const struct pf_step *
 					       : same_text(act->knob, step->knob)))
 		return RANK_SAME;
 	if (is_below(step->group, act->group) &&
-	    (is_control(act->knob) || (cpuset && is_cpuset(act->knob))))
+	    (is_control(act->knob) || reaches(act->knob, step->knob)))
 		return RANK_ABOVE;
 	return RANK_NONE;
 }

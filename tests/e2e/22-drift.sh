@@ -399,7 +399,8 @@ test_new_promises_in_quick_succession_are_followed_and_never_fought()
 	becomes_held
 	the_fifth_is_in_force
 	never_comes_back
-	never_ours nu
+	# The leaf of its helpers, which libvirt does not know of, follows the emulator's promise.
+	ours nu | never grep -v /helper/
 	no_drift nu
 	is 7 jq -r ".guests[0].threads[] | select(.tid == $(vcpu_tid nu 0)).cpus.desired" \
 		<<< "$("$PINFOLD" status nu --json)"

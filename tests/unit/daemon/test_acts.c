@@ -134,6 +134,26 @@ static void strangers_are_told_from_libvirt_and_its_manager(void **state)
 	pf_acts_clear(&acts);
 }
 
+/* Systemd writes the nodes of a unit along with its CPUs. */
+static void nodes_written_above_are_not_why_cpus_differ(void **state)
+{
+	const struct pf_step cpus = {.kind = PF_STEP_KNOB, .group = (char *)"/g/vcpu0",
+				     .knob = (char *)"cpuset.cpus"};
+	const struct pf_step mems = {.kind = PF_STEP_KNOB, .group = (char *)"/g/vcpu0",
+				     .knob = (char *)"cpuset.mems"};
+	struct pf_acts acts = {};
+
+	(void)state;
+	add_knob(&acts, "/g", "cpuset.mems", false);
+	assert_null(pf_acts_doer(&acts, &cpus));
+	assert_non_null(pf_acts_doer(&acts, &mems));
+	pf_acts_clear(&acts);
+	add_knob(&acts, "/g", "cpuset.cpus", false);
+	assert_non_null(pf_acts_doer(&acts, &cpus));
+	assert_null(pf_acts_doer(&acts, &mems));
+	pf_acts_clear(&acts);
+}
+
 static void an_act_without_a_doer_may_be_libvirts(void **state)
 {
 	const struct pf_step step = {.kind = PF_STEP_AFFINITY, .tid = 100, .role = vcpu0};
@@ -671,6 +691,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(strangers_are_told_from_libvirt_and_its_manager, setup),
+		cmocka_unit_test_setup(nodes_written_above_are_not_why_cpus_differ, setup),
 		cmocka_unit_test_setup(an_act_without_a_doer_may_be_libvirts, setup),
 		cmocka_unit_test_setup(in_a_fight_one_user_is_one_opponent, setup),
 		cmocka_unit_test_setup(
