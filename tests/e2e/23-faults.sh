@@ -207,73 +207,10 @@ test_qemu_killed_in_the_middle_of_a_plan_ends_quietly()
 
 # ---- what the kernel refuses -----------------------------------------------------------------
 
-# ENODEV: the group is removed while a write to one of its files is on its way.
-test_a_group_that_goes_under_a_write_is_made_anew()
-{
-	local base from
-	base=$(lab_scope hurt) from=$(log_line)
-	release_hurt
-	stop_after 1 STOP write:cgroup.threads
-	timeout 3 "$PINFOLD" hold hurt || true
-	wait_for 30 stopped
-	rmdir "$base/helper"
-	kill -CONT "$(agent_pid)"
-	becomes_held hurt
-	said_since "$from" 'the write had waited: errno 19'
-	hurt_is_as_promised
-	calm_was_left_alone
-}
-
 # tries: how often the leaf was to be made and could not.
 tries()
 {
 	said_since "$1" "helper.*failed: .*Resource temporarily unavailable" | wc -l
-}
-
-# EAGAIN: no more groups below libvirt/. The rest is held, the reason is told, and it heals by itself,
-# whatever the clock is set to while it waits to try again.
-test_a_group_that_cannot_be_made_is_told_and_made_when_it_can_whatever_the_clock_says()
-{
-	local base from before
-	base=$(lab_scope hurt) from=$(log_line)
-	release_hurt
-	write_knob "$base/cgroup.max.descendants" 4
-	"$PINFOLD" hold hurt || true
-	becomes 2 allowed "$(vcpu_tid hurt 0)"
-	wait_for "$PATIENCE" says hurt "Resource temporarily unavailable"
-	never test -e "$base/helper"
-	becomes impossible state hurt
-	before=$(tries "$from")
-	date -s "+1 hour"
-	sleep 4
-	echo "$before tries, then $(tries "$from")"
-	(($(tries "$from") <= before + 3))
-	date -s "-1 hour"
-	write_knob "$base/cgroup.max.descendants" max
-	becomes_held hurt
-	hurt_is_as_promised
-	calm_was_left_alone
-}
-
-# EBUSY: a controller that a group below still uses cannot be taken away.
-test_what_a_release_cannot_put_back_is_told_and_put_back_by_another()
-{
-	local base
-	base=$(lab_scope hurt)
-	hold_hurt
-	mkdir "$base/vcpu0/inner"
-	write_knob "$base/vcpu0/cgroup.subtree_control" +cpuset
-	refuses 1 "$PINFOLD" release hurt
-	grep "could not be put back" /tmp/refused.out
-	grep "Device or resource busy" /tmp/refused.out
-	is 7 cat "${base%/libvirt}/cpu.weight"
-	write_knob "$base/vcpu0/cgroup.subtree_control" -cpuset
-	rmdir "$base/vcpu0/inner"
-	"$PINFOLD" release hurt || true
-	becomes_as_found
-	hold_hurt
-	hurt_is_as_promised
-	calm_was_left_alone
 }
 
 # ENOSPC: no room for what was found. Holding goes on, and the log says what that costs.
@@ -448,23 +385,6 @@ relieve_host()
 	cat /tmp/min_free > /proc/sys/vm/min_free_kbytes
 }
 
-test_on_a_host_short_of_memory_drift_is_put_right()
-{
-	local pid
-	hold_hurt
-	pid=$(agent_pid)
-	press_host
-	(($(meminfo MemAvailable) < 65536))
-	drift_is_put_right 7
-	write_knob "$(lab_scope hurt)/cpu.weight" 9
-	becomes 100 cat "$(lab_scope hurt)/cpu.weight"
-	relieve_host
-	becomes_held
-	never gone "$pid"
-	hurt_is_as_promised
-	calm_was_left_alone
-}
-
 pressed_pid()
 {
 	systemctl show -P MainPID pressed
@@ -474,36 +394,6 @@ pressed_pid()
 memory_events()
 {
 	awk -v name="$2" '$1 == name { print $2 }' "$1/memory.events"
-}
-
-test_with_hardly_any_memory_the_agent_goes_on_and_killed_for_it_comes_back()
-{
-	local group pid
-	hold_hurt
-	agent_stop
-	systemd-run -q --unit pressed -p Restart=always -p RestartSec=1 -p StartLimitIntervalSec=0 \
-		"$PINFOLDD" --config /tmp/pinfold.conf
-	wait_for 60 "$PINFOLD" status
-	becomes_held
-	group=/sys/fs/cgroup/system.slice/pressed.service pid=$(pressed_pid)
-	systemctl set-property --runtime pressed MemoryHigh=$(($(cat "$group/memory.current") - 1048576))
-	drift_is_put_right 7
-	becomes_held
-	cat "$group/memory.events"
-	(($(memory_events "$group" high) > 0))
-	is "$pid" pressed_pid
-	# And killed for want of it, with work to do.
-	systemctl set-property --runtime pressed MemoryMax=1M
-	wait_for 60 gone "$pid"
-	write_knob "$(lab_scope hurt)/vcpu0/cpuset.cpus" 7
-	systemctl set-property --runtime pressed MemoryHigh=infinity MemoryMax=infinity
-	becomes 2 cat "$(lab_scope hurt)/vcpu0/cpuset.cpus"
-	wait_for 60 held
-	hurt_is_as_promised
-	systemctl stop pressed
-	agent_start
-	becomes_held
-	calm_was_left_alone
 }
 
 # ---- in the end ------------------------------------------------------------------------------
