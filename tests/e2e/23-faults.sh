@@ -2,13 +2,9 @@
 # lab: 4x2 systemd
 # shellcheck shell=bash
 # The agent killed after changes of a plan and of a release, libvirtd or QEMU killed in the middle of a
-# plan, a kernel that refuses, no room, no memory, clocks that jump: afterwards the guest is held, what
-# was found first can still be put back, and nothing of another guest was touched. Every change, and
-# every refusal of the kernel: tests/unit/faults, tests/contract. A full disk below the record: 16-audit.
-#
-# The kernel itself answers ENODEV, EAGAIN, EBUSY and ENOSPC here. What it was not seen to answer: an
-# error to the cpusets, quotas and weights that a plan writes. With a CPU offline or a partition beside,
-# 6.1 takes the value and does not honour it. Such refusals come from the fake.
+# plan, no room, clocks that jump, an agent that stood still: afterwards the guest is held, what was found
+# first can still be put back, and nothing of another guest was touched. Every change, and every refusal
+# of the kernel: tests/unit/faults, tests/contract. A full disk below the record: 16-audit.
 source tests/e2e/witness.sh
 source tests/e2e/stop.sh
 
