@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # lab: 4x2 systemd
 # shellcheck shell=bash
-# What becomes of a guest while it is being repaired: reset, saved and restored, migrated in from
-# another host, destroyed. Afterwards it is held, or nothing of it is left, and nothing of another
-# guest was touched.
+# A guest that migrates in from another host, or is destroyed while it is being repaired. Afterwards it
+# is held, or nothing of it is left, and nothing of another guest was touched.
 source tests/e2e/record.sh
 source tests/e2e/witness.sh
 source tests/e2e/stop.sh
