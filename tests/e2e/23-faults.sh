@@ -393,14 +393,3 @@ memory_events()
 }
 
 # ---- in the end ------------------------------------------------------------------------------
-
-test_nothing_is_left_behind()
-{
-	release_hurt
-	wait_for 30 nothing_is_left || nothing_is_left
-	is "$(agent_pid)" pgrep -x pinfoldd
-	calm_was_left_alone
-	# The watch would have told.
-	write_knob "$(lab_scope calm)/vcpu0/cpuset.cpus" 4
-	wait_for 20 grep -q vcpu0/cpuset.cpus /tmp/calm.watch
-}
