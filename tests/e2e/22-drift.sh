@@ -295,6 +295,24 @@ test_a_vhost_worker_is_a_helper()
 	is "vhost-$pid" helpers_of xi
 }
 
+# QEMU has a write and a flush done by io_uring; what can't be done at once the kernel does in a worker
+# of QEMU's own process. There is nothing in the guest that could ask for it.
+test_an_io_uring_worker_is_a_helper()
+{
+	local x pid tid
+	x=$(lab_scope xi) pid=$(lab_pid xi)
+	since
+	virsh qemu-monitor-command xi --hmp 'qemu-io -d ide0-0-0 "write 0 4096"'
+	virsh qemu-monitor-command xi --hmp 'qemu-io -d ide0-0-0 flush'
+	wait_for 20 lab_comm_tid xi "iou-wrk-$pid"
+	tid=$(lab_comm_tid xi "iou-wrk-$pid")
+	becomes "${x#/sys/fs/cgroup}/helper" leaf_of "$tid"
+	becomes 6-7 allowed "$tid"
+	becomes_held
+	helpers_of xi | grep -F "iou-wrk-$pid"
+	no_drift xi
+}
+
 # A device plugged live. libvirt gives vhost-net to KVM guests only, so it is vhost-vsock here, too: the
 # kernel's part that makes the worker is the same.
 test_a_vhost_worker_that_comes_later_is_a_helper()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # lab: 4x2 systemd
 # shellcheck shell=bash
-# A guest that migrates in from another host, or is destroyed while it is being repaired. Afterwards it
-# is held, or nothing of it is left, and nothing of another guest was touched.
+# What becomes of a guest while it is being repaired: reset, saved and restored, migrated in from
+# another host, destroyed. Afterwards it is held, or nothing of it is left, and nothing of another
+# guest was touched.
 source tests/e2e/record.sh
 source tests/e2e/witness.sh
 source tests/e2e/stop.sh
@@ -77,6 +78,23 @@ is_at_work_on()
 	[[ $(ours "$1" | wc -l) -gt 3 ]]
 }
 
+test_a_guest_reset_amid_repairs_stays_held()
+{
+	local tid tearing
+	tid=$(vcpu_tid ever 0)
+	since
+	tear_at "$(lab_scope ever)" 4 &
+	tearing=$!
+	wait_for 30 is_at_work_on ever
+	virsh -q reset ever
+	virsh -q qemu-monitor-command ever '{"execute": "system_reset"}'
+	wait $tearing
+	becomes_held
+	is "$tid" vcpu_tid ever 0
+	ever_is_as_promised
+	calm_was_left_alone
+}
+
 # stop_in_a_plan GUEST WHAT: breaks it; the agent stops after its first change of that name.
 stop_in_a_plan()
 {
@@ -101,6 +119,33 @@ ended_quietly()
 uuid_of()
 {
 	virsh domuuid "$1" | head -n 1
+}
+
+test_a_guest_saved_in_the_middle_of_a_plan_and_restored_is_held_anew()
+{
+	local uuid unit from
+	uuid=$(uuid_of ever) unit=$(unit_dir ever) from=$(log_line)
+	doom ever
+	known_to_programs
+	stop_in_a_plan ever cpuset.cpus
+	virsh -q save ever /tmp/ever.save
+	wait_for 30 test ! -e "$unit"
+	kill -CONT "$(agent_pid)"
+	ended_quietly ever "$uuid" "$unit" "$from"
+	wait_for 30 nothing_is_left || nothing_is_left
+	since
+	virsh -q restore /tmp/ever.save
+	rm /tmp/ever.save
+	wait_for 60 vcpu_tid ever 0
+	becomes held state ever
+	[[ $(unit_dir ever) != "$unit" ]]
+	ever_is_as_promised
+	no_drift ever
+	write_knob "$(lab_scope ever)/vcpu0/cpuset.cpus" 7
+	becomes 2 allowed "$(vcpu_tid ever 0)"
+	becomes_held
+	told_repaired cpuset $BASHPID "'7' to cpuset.cpus of"
+	calm_was_left_alone
 }
 
 # ---- another host ----------------------------------------------------------------------------
