@@ -16,18 +16,6 @@
 /* What is known of a doer is asked anew after this time: programs and groups change. */
 #define DOER_USEC UINT64_C(1000000)
 
-struct teller {
-	struct pf_agent *agent;
-	struct pf_held *held;
-};
-
-static void tell(struct pf_event *event, void *ctx)
-{
-	struct teller *teller = ctx;
-
-	pf_watching_tell(teller->agent, teller->held, event);
-}
-
 /* By the program that it runs: names can be chosen freely. */
 static bool is_libvirt(pid_t tgid)
 {
@@ -257,7 +245,7 @@ static bool comes_by_itself(const struct pf_record *record)
 static void take_event(struct pf_agent *agent, struct pf_held *held, const struct pf_record *record,
 		       const char *group, struct pf_event *event)
 {
-	struct teller teller = {agent, held};
+	struct pf_teller teller = {agent, held};
 
 	if (asks_for_pass(held, record)) {
 		held->woken = true;
@@ -266,11 +254,12 @@ static void take_event(struct pf_agent *agent, struct pf_held *held, const struc
 	switch ((enum pf_rec_kind)record->kind) {
 	case PF_REC_ESCAPE:
 	case PF_REC_PLACED:
-		pf_aways_add(&held->aways, event, false, is_float(record), pf_now_usec(), tell,
-			     &teller);
+		pf_aways_add(&held->aways, event, false, is_float(record), pf_now_usec(),
+			     pf_watching_tell_by, &teller);
 		break;
 	case PF_REC_RETURN:
-		pf_aways_add(&held->aways, event, true, false, pf_now_usec(), tell, &teller);
+		pf_aways_add(&held->aways, event, true, false, pf_now_usec(), pf_watching_tell_by,
+			     &teller);
 		break;
 	case PF_REC_MASK:
 	case PF_REC_MOVED:

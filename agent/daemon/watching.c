@@ -67,14 +67,9 @@ void pf_watching_tell(struct pf_agent *agent, const struct pf_held *held, struct
 	pf_report_event(agent, held, &copy);
 }
 
-struct teller {
-	struct pf_agent *agent;
-	struct pf_held *held;
-};
-
-static void tell(struct pf_event *event, void *ctx)
+void pf_watching_tell_by(struct pf_event *event, void *ctx)
 {
-	struct teller *teller = ctx;
+	const struct pf_teller *teller = ctx;
 
 	pf_watching_tell(teller->agent, teller->held, event);
 }
@@ -108,22 +103,23 @@ static uint64_t may_look_at(const struct pf_held *held)
 
 static bool repairing(const struct pf_held *held)
 {
-	return (held->plan.count || held->job) && !held->released && held->status.mode != PF_MODE_OBSERVE;
+	return (held->plan.count || held->job) && !held->released &&
+	       held->status.mode != PF_MODE_OBSERVE;
 }
 
 static uint64_t expire_guest(struct pf_agent *agent, struct pf_held *held)
 {
-	struct teller teller = {agent, held};
+	struct pf_teller teller = {agent, held};
 	uint64_t now = pf_now_usec();
 
 	/* What is being done may put right what was done, however long it takes. */
 	if (held->job)
-		return pf_aways_expire(&held->aways, now, tell, &teller);
+		return pf_aways_expire(&held->aways, now, pf_watching_tell_by, &teller);
 	if (!held->plan.count)
 		pf_acts_looked(&held->acts, &held->status, held->looked_usec);
-	return earlier(
-		pf_acts_expire(&held->acts, &held->status, repairing(held), now, tell, &teller),
-		pf_aways_expire(&held->aways, now, tell, &teller));
+	return earlier(pf_acts_expire(&held->acts, &held->status, repairing(held), now,
+				      pf_watching_tell_by, &teller),
+		       pf_aways_expire(&held->aways, now, pf_watching_tell_by, &teller));
 }
 
 static size_t add_pending(const struct pf_held *held, uint64_t *seqs)
@@ -288,7 +284,8 @@ bool pf_watching_sees_all(const struct pf_agent *agent)
 
 bool pf_watching_tells_all(const struct pf_agent *agent, const struct pf_held *held)
 {
-	return pf_watching_sees_all(agent) && !pf_watch_held_back(agent->watching.watch, held->uuid);
+	return pf_watching_sees_all(agent) &&
+	       !pf_watch_held_back(agent->watching.watch, held->uuid);
 }
 
 void pf_watching_looking(struct pf_agent *agent, const struct pf_held *held)
@@ -363,7 +360,7 @@ void pf_watching_passed(struct pf_agent *agent)
 void pf_watching_repaired(struct pf_agent *agent, struct pf_held *held,
 			  const struct pf_outcome *outcomes, size_t count)
 {
-	struct teller teller = {agent, held};
+	struct pf_teller teller = {agent, held};
 	struct pf_clocks clocks;
 	struct pf_repair repair = {
 		.plan = &held->plan,
@@ -378,7 +375,7 @@ void pf_watching_repaired(struct pf_agent *agent, struct pf_held *held,
 	pf_clocks_read(&clocks);
 	repair.sleep_ns = clocks.sleep_ns;
 	repair.wall_ahead_ns = clocks.wall_ahead_ns;
-	pf_acts_repaired(&held->acts, &repair, tell, &teller);
+	pf_acts_repaired(&held->acts, &repair, pf_watching_tell_by, &teller);
 }
 
 void pf_watching_fight(struct pf_agent *agent, const struct pf_held *held,
@@ -406,11 +403,12 @@ void pf_watching_fight(struct pf_agent *agent, const struct pf_held *held,
 
 void pf_watching_ended(struct pf_agent *agent, struct pf_held *held)
 {
-	struct teller teller = {agent, held};
+	struct pf_teller teller = {agent, held};
 
-	pf_acts_expire(&held->acts, &held->status, false, UINT64_MAX, tell, &teller);
+	pf_acts_expire(&held->acts, &held->status, false, UINT64_MAX, pf_watching_tell_by, &teller);
 	while (held->aways.count)
-		pf_aways_end(&held->aways, held->aways.items[0].event.tid, tell, &teller);
+		pf_aways_end(&held->aways, held->aways.items[0].event.tid, pf_watching_tell_by,
+			     &teller);
 	if (agent->watching.watch)
 		pf_watch_drop(agent->watching.watch, held->uuid);
 }
@@ -501,13 +499,13 @@ void pf_watching_stop(struct pf_agent *agent)
 	struct pf_watching *watching = &agent->watching;
 
 	for (size_t i = 0; i < agent->held_count; i++) {
-		struct teller teller = {agent, &agent->held[i]};
+		struct pf_teller teller = {agent, &agent->held[i]};
 
 		pf_acts_expire(&agent->held[i].acts, &agent->held[i].status, false, UINT64_MAX,
-			       tell, &teller);
+			       pf_watching_tell_by, &teller);
 		while (agent->held[i].aways.count)
 			pf_aways_end(&agent->held[i].aways, agent->held[i].aways.items[0].event.tid,
-				     tell, &teller);
+				     pf_watching_tell_by, &teller);
 	}
 	note_pending(agent);
 	sd_event_source_unref(watching->ring);

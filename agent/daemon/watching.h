@@ -65,3 +65,10 @@ void pf_watching_tell(struct pf_agent *agent, const struct pf_held *held, struct
 
 /* The guest with that UUID, among those that are held; NULL for none or a NULL @uuid. */
 struct pf_held *pf_watching_find(struct pf_agent *agent, const char *uuid);
+
+/* For those that tell events by a callback: pf_watching_tell() to the guest of a struct pf_teller. */
+struct pf_teller {
+	struct pf_agent *agent;
+	struct pf_held *held;
+};
+void pf_watching_tell_by(struct pf_event *event, void *teller);

@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <sys/wait.h>
 
+#include "tests/bench/bench.h"
 #include "agent/base/array.h"
 #include "agent/base/log.h"
 #include "agent/daemon/report.h"
@@ -26,25 +27,6 @@
 
 #define THREADS_MAX 256
 #define UUID "00000000-0000-4000-8000-000000000001"
-
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- the storm, in a child --------------------------------------------------------------- */
 
@@ -197,9 +179,8 @@ int main(int argc, char **argv)
 	       (unsigned long long)(escapes / threads * threads), (unsigned long long)sum.escapes,
 	       (unsigned long long)sum.told, (unsigned long long)sum.suppressed,
 	       (unsigned long long)sum.dropped,
-	       (unsigned long long)pf_watch_missing(agent.watching.watch),
-	       (unsigned long long)wall, (unsigned long long)cpu,
-	       100.0 * (double)cpu / (double)wall);
+	       (unsigned long long)pf_watch_missing(agent.watching.watch), (unsigned long long)wall,
+	       (unsigned long long)cpu, 100.0 * (double)cpu / (double)wall);
 	pf_watching_stop(&agent);
 	pf_report_close(&agent);
 	remove_folder();

@@ -27,6 +27,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "tests/bench/bench.h"
 #include "agent/base/cleanup.h"
 #include "bpf/internal.h"
 #include "bpf/loader.h"
@@ -38,25 +39,6 @@
 #define CHUNKS 20 /* samples a step: what disturbs one for a moment leaves the others alone */
 #define CHUNKS_A_TURN 5
 
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static uint64_t wall_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 static uint64_t process_cpu_ns(void)
 {
 	struct timespec now;
@@ -67,7 +49,7 @@ static uint64_t process_cpu_ns(void)
 
 static struct pf_bpf *open_programs(pf_bpf_record_fn fn, void *arg, int only_tgid)
 {
-	struct pf_bpf_options options = { .on_record = fn, .arg = arg, .only_tgid = only_tgid };
+	struct pf_bpf_options options = {.on_record = fn, .arg = arg, .only_tgid = only_tgid};
 	struct pf_bpf *bpf;
 	struct pf_err err;
 
@@ -87,7 +69,7 @@ static void set_rate(struct pf_bpf *bpf, bool tell)
 /* A promise of the CPUs in @cpus for the group that this process is in. */
 static uint32_t promise(struct pf_bpf *bpf, const char *cpus, uint32_t flags)
 {
-	struct pf_slot_promise p = { .guest = 1, .role = PF_REC_ROLE_VCPU, .flags = flags };
+	struct pf_slot_promise p = {.guest = 1, .role = PF_REC_ROLE_VCPU, .flags = flags};
 	struct pf_err err;
 	uint32_t slot = 0;
 
@@ -100,7 +82,7 @@ static uint32_t promise(struct pf_bpf *bpf, const char *cpus, uint32_t flags)
 
 static void other_guests(struct pf_bpf *bpf)
 {
-	struct pf_slot_promise p = { .guest = 2, .role = PF_REC_ROLE_VCPU };
+	struct pf_slot_promise p = {.guest = 2, .role = PF_REC_ROLE_VCPU};
 	struct pf_err err;
 	uint32_t slot;
 
@@ -134,7 +116,7 @@ static void *spin_for_ever(void *arg)
 
 static void start_queued(void)
 {
-	const struct sched_param none = { 0 };
+	const struct sched_param none = {0};
 	static pid_t hog;
 	pthread_t thread;
 
@@ -182,12 +164,12 @@ struct runs {
 
 static struct runs runs_of_fd(int fd)
 {
-	struct bpf_prog_info info = { 0 };
+	struct bpf_prog_info info = {0};
 	__u32 size = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &size))
 		die("program info: %s", strerror(errno));
-	return (struct runs){ info.run_cnt, info.run_time_ns };
+	return (struct runs){info.run_cnt, info.run_time_ns};
 }
 
 static double mean(struct runs before, struct runs after)
@@ -231,9 +213,9 @@ struct bench_cost {
 
 static void prepare(struct bench_cost *b, enum variant variant)
 {
-	static const char *const cpus[VARIANTS] = { "0-4095", "0-4095", "0-4095", "2",
-						    "2",      "0",      "2",	  "2" };
-	struct pf_slot_promise p = { .guest = 1, .role = PF_REC_ROLE_VCPU };
+	static const char *const cpus[VARIANTS] = {"0-4095", "0-4095", "0-4095", "2",
+						   "2",      "0",      "2",      "2"};
+	struct pf_slot_promise p = {.guest = 1, .role = PF_REC_ROLE_VCPU};
 	struct pf_policy *policy = pf_bpf_policy(b->bpf);
 	struct pf_err err;
 
@@ -397,7 +379,7 @@ static void unload_ours(struct bench_cost *b)
 
 static void start_cost(struct bench_cost *b, bool cold)
 {
-	srand(wall_ns());
+	srand(clock_ns(CLOCK_MONOTONIC));
 	b->move = cold ? flip : move_queued;
 	if (!cold)
 		start_queued();
@@ -500,15 +482,15 @@ static struct whole play_once(uint64_t rounds, double moves_a_round)
 
 	if (pipe(there) || pipe(back))
 		die("pipe: %s", strerror(errno));
-	sides[0] = (struct side){ back[0], there[1], rounds, moves_a_round / 2, 0, &sides[1], true };
-	sides[1] = (struct side){ there[0], back[1], rounds, moves_a_round / 2, 0, &sides[0], false };
+	sides[0] = (struct side){back[0], there[1], rounds, moves_a_round / 2, 0, &sides[1], true};
+	sides[1] = (struct side){there[0], back[1], rounds, moves_a_round / 2, 0, &sides[0], false};
 	cpu = process_cpu_ns();
-	wall = wall_ns();
+	wall = clock_ns(CLOCK_MONOTONIC);
 	for (int i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, play, &sides[i]);
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	wall = wall_ns() - wall;
+	wall = clock_ns(CLOCK_MONOTONIC) - wall;
 	result.cpu_ns = (double)(process_cpu_ns() - cpu) / rounds;
 	result.rounds_per_s = rounds * 1e9 / wall;
 	for (int i = 0; i < 2; i++) {
@@ -585,7 +567,7 @@ static struct whole play_with(struct attachments *a, bool attached, uint64_t rou
 static int bench_whole(int pairs, double seconds)
 {
 	static double with[ROUNDS_MAX], without[ROUNDS_MAX], percent[ROUNDS_MAX], rate[ROUNDS_MAX];
-	struct attachments attachments = { .count = 0 };
+	struct attachments attachments = {.count = 0};
 	struct pf_bpf *bpf = open_programs(NULL, NULL, 0);
 	double rounds, moves;
 	int half = ceil(0.98 * sqrt(pairs));
@@ -596,7 +578,7 @@ static int bench_whole(int pairs, double seconds)
 	promise(bpf, "0-4095", 0);
 	keep_programs(&attachments, &bpf);
 	moves = calibrate(&rounds);
-	srand(wall_ns());
+	srand(clock_ns(CLOCK_MONOTONIC));
 	for (int i = 0; i < pairs; i++) {
 		bool attached = rand() & 1;
 		struct whole a = play_with(&attachments, attached, rounds * seconds, moves);
@@ -639,12 +621,12 @@ static uint64_t storm(uint64_t escapes, int threads)
 
 	if (threads > THREADS_MAX)
 		die("at most %d threads", THREADS_MAX);
-	begin = wall_ns();
+	begin = clock_ns(CLOCK_MONOTONIC);
 	for (int i = 0; i < threads; i++)
 		pthread_create(&thread[i], NULL, storm_thread, &each);
 	for (int i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);
-	return wall_ns() - begin;
+	return clock_ns(CLOCK_MONOTONIC) - begin;
 }
 
 static int bench_storm(uint64_t events, int threads)
@@ -669,8 +651,8 @@ static int count_record(const struct pf_record *record, void *arg)
 static void read_until(struct pf_bpf *bpf, int stop)
 {
 	for (;;) {
-		struct pollfd fds[2] = { { .fd = pf_bpf_poll_fd(bpf), .events = POLLIN },
-					 { .fd = stop, .events = POLLIN } };
+		struct pollfd fds[2] = {{.fd = pf_bpf_poll_fd(bpf), .events = POLLIN},
+					{.fd = stop, .events = POLLIN}};
 		unsigned int again = 0;
 		struct pf_err err;
 
@@ -704,7 +686,7 @@ static pid_t start_storm(uint64_t events, int threads, int go, int done)
 
 static int bench_ours(uint64_t events, int threads, bool all)
 {
-	uint64_t seen[2] = { 0 }, cpu, wall;
+	uint64_t seen[2] = {0}, cpu, wall;
 	int go[2], done[2], status = 0;
 	struct pf_counters sum;
 	struct bench *skel;
@@ -727,11 +709,11 @@ static int bench_ours(uint64_t events, int threads, bool all)
 	if (all)
 		set_rate(bpf, true);
 	cpu = process_cpu_ns();
-	wall = wall_ns();
+	wall = clock_ns(CLOCK_MONOTONIC);
 	if (write(go[1], "g", 1) != 1)
 		die("pipe: %s", strerror(errno));
 	read_until(bpf, done[0]);
-	wall = wall_ns() - wall;
+	wall = clock_ns(CLOCK_MONOTONIC) - wall;
 	cpu = process_cpu_ns() - cpu;
 	waitpid(child, &status, 0);
 	consume(bpf);
@@ -756,19 +738,19 @@ static int bench_ours(uint64_t events, int threads, bool all)
 static int bench_drain(int rounds)
 {
 	static double rate[ROUNDS_MAX];
-	uint64_t seen[2] = { 0 }, told = 0;
+	uint64_t seen[2] = {0}, told = 0;
 	struct pf_bpf *bpf = open_programs(count_record, seen, getpid());
 	uint32_t slot = promise(bpf, "0", 0);
-	struct pf_counters sum = { 0 };
+	struct pf_counters sum = {0};
 
 	set_rate(bpf, true);
 	for (int i = 0; i < rounds; i++) {
 		uint64_t before = seen[0] + seen[1], begin;
 
 		flip(50000);
-		begin = wall_ns();
+		begin = clock_ns(CLOCK_MONOTONIC);
 		consume(bpf);
-		rate[i] = (seen[0] + seen[1] - before) * 1e3 / (wall_ns() - begin);
+		rate[i] = (seen[0] + seen[1] - before) * 1e3 / (clock_ns(CLOCK_MONOTONIC) - begin);
 	}
 	if (pf_bpf_counters(bpf, slot, &sum, NULL))
 		die("counters");

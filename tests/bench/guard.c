@@ -18,6 +18,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "tests/bench/bench.h"
 #include "agent/base/cleanup.h"
 #include "bpf/guard.h"
 #include "bpf/loader.h"
@@ -29,25 +30,6 @@
 #define GROUP "/sys/fs/cgroup/pf-bench"
 #define DEEP "/tmp/pf-bench/a/b/c"
 #define ROWS(array) (sizeof(array) / sizeof((array)[0]))
-
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 /* ---- what an uninvolved process does ----------------------------------------------------- */
 
@@ -245,10 +227,10 @@ static double run_step(size_t step)
 
 	for (int i = 0; i < steps[step].times / 8; i++)
 		steps[step].act();
-	start = now_ns();
+	start = clock_ns(CLOCK_MONOTONIC);
 	for (int i = 0; i < steps[step].times; i++)
 		steps[step].act();
-	return (double)(now_ns() - start) / steps[step].times;
+	return (double)(clock_ns(CLOCK_MONOTONIC) - start) / steps[step].times;
 }
 
 static void measure_wall(struct pf_guard *guard, int rounds)
