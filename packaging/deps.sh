@@ -4,7 +4,7 @@
 #   packaging/deps.sh [--quiet] [--list]
 set -euo pipefail
 
-build=(git binutils gcc make pkg-config clang llvm bpftool libc6-dev
+build=(git binutils dpkg-dev gcc make pkg-config clang llvm bpftool libc6-dev
 	libvirt-dev libcgroup-dev libnuma-dev libbpf-dev libsystemd-dev libjansson-dev
 	libxml2-dev libmicrohttpd-dev libcurl4-openssl-dev libinih-dev libsmartcols-dev
 	libsqlite3-dev nettle-dev)
