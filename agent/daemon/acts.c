@@ -35,8 +35,7 @@ static void forget(struct pf_acts *acts, size_t i)
 {
 	clear_act(&acts->items[i]);
 	acts->count--;
-	memmove(&acts->items[i], &acts->items[i + 1],
-		(acts->count - i) * sizeof(acts->items[0]));
+	memmove(&acts->items[i], &acts->items[i + 1], (acts->count - i) * sizeof(acts->items[0]));
 }
 
 static bool starts_with(const char *text, const char *prefix)
@@ -272,8 +271,7 @@ bool pf_acts_by_stranger(const struct pf_acts *acts, const struct pf_step *step)
 
 		if (rank_of(act, step) == RANK_NONE)
 			continue;
-		if (may_promise(act) ||
-		    (act->kind != PF_ACT_CPU && !act->event.has_actor))
+		if (may_promise(act) || (act->kind != PF_ACT_CPU && !act->event.has_actor))
 			return false;
 		known = true;
 	}
@@ -445,8 +443,7 @@ static void tell_unknown(const struct pf_repair *repair, size_t i, pf_tell_fn te
 	bool failed = repair->outcomes[i].result == PF_OUTCOME_FAILED;
 	struct pf_event event;
 
-	pf_event_init(&event, PF_EVENT_DRIFT,
-		      repair->was_held ? PF_EVENT_UNKNOWN : PF_EVENT_START,
+	pf_event_init(&event, PF_EVENT_DRIFT, repair->was_held ? PF_EVENT_UNKNOWN : PF_EVENT_START,
 		      failed ? PF_EVENT_FAILED : PF_EVENT_REPAIRED);
 	/* Without a time of its own it gets that of its being stored. */
 	if (!failed) {
@@ -474,7 +471,8 @@ static bool came_along(const struct pf_repair *repair, size_t at)
 {
 	const struct pf_step *steps = repair->plan->steps;
 
-	if (steps[at].kind != PF_STEP_UNIT_KNOB || repair->outcomes[at].result != PF_OUTCOME_SKIPPED)
+	if (steps[at].kind != PF_STEP_UNIT_KNOB ||
+	    repair->outcomes[at].result != PF_OUTCOME_SKIPPED)
 		return false;
 	for (size_t i = 0; i < at; i++)
 		if (steps[i].kind == PF_STEP_UNIT_KNOB &&
@@ -509,7 +507,8 @@ static size_t repair_group(struct pf_acts *acts, const struct pf_repair *repair,
 			 is_news(repair, i) && was_kept(repair, step))
 			strange = i;
 	}
-	if (!known && strange != SIZE_MAX)
+	if (!known && strange != SIZE_MAX &&
+	    (!repair->promised || repair->outcomes[strange].result == PF_OUTCOME_FAILED))
 		tell_unknown(repair, strange, tell, ctx);
 	return i;
 }
@@ -592,13 +591,15 @@ static void tell_observed(struct pf_act *act, const struct pf_guest_status *stat
 	tell(&act->event, ctx);
 }
 
-void pf_acts_looked(struct pf_acts *acts, const struct pf_guest_status *status, uint64_t looked_usec)
+void pf_acts_looked(struct pf_acts *acts, const struct pf_guest_status *status,
+		    uint64_t looked_usec)
 {
 	for (size_t i = 0; i < acts->count;) {
 		const struct pf_act *act = &acts->items[i];
 
-		if (act->by_manager && !act->above && act->kind == PF_ACT_KNOB && !act->failure_told &&
-		    act->since_usec < looked_usec && is_as_desired(act, status))
+		if (act->by_manager && !act->above && act->kind == PF_ACT_KNOB &&
+		    !act->failure_told && act->since_usec < looked_usec &&
+		    is_as_desired(act, status))
 			forget(acts, i);
 		else
 			i++;

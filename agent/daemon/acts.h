@@ -69,6 +69,7 @@ struct pf_repair {
 	size_t kept_count;
 	const struct pf_tries *tries; /* a step's first failure is news */
 	bool was_held;	      /* the plan was empty since the agent looks after this guest */
+	bool promised;	      /* something else since then: nobody needs to have changed anything */
 	int64_t sleep_ns;     /* CLOCK_BOOTTIME minus CLOCK_MONOTONIC */
 	int64_t wall_ahead_ns; /* CLOCK_REALTIME minus CLOCK_BOOTTIME */
 };
@@ -117,7 +118,7 @@ const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_
  * else something above both, else a CPU that went or came. An act is told when the last of its
  * steps is done, those that were put off included, and its latency ends with that. Steps of a guest
  * that was held before and that belong to no act are told as one event an act of the plan, with
- * cause unknown.
+ * cause unknown, unless another promise is why they are there.
  */
 void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_tell_fn tell,
 		      void *ctx);

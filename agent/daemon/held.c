@@ -56,6 +56,7 @@ static void keep_threads(struct pf_held *held)
 	free(held->kept);
 	held->kept = NULL;
 	held->kept_count = 0;
+	held->promised = false;
 	if (held->released || held->status.mode == PF_MODE_OBSERVE || !held->status.thread_count)
 		return;
 	held->kept = calloc(held->status.thread_count, sizeof(*held->kept));
@@ -63,8 +64,8 @@ static void keep_threads(struct pf_held *held)
 		return;
 	held->kept_count = held->status.thread_count;
 	for (size_t i = 0; i < held->kept_count; i++)
-		held->kept[i] = (struct pf_kept){held->status.threads[i].tid,
-						 held->status.threads[i].role};
+		held->kept[i] =
+			(struct pf_kept){held->status.threads[i].tid, held->status.threads[i].role};
 }
 
 void pf_held_note(struct pf_held *held, uint64_t now_usec)

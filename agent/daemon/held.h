@@ -59,6 +59,7 @@ struct pf_held {
 	size_t kept_count;
 	struct pf_acts acts;   /* what was done to it, not yet told */
 	struct pf_aways aways; /* its threads outside */
+	bool promised;	       /* something else, since it was last held: what differs is no drift */
 	bool woken;	       /* something was seen that asks for a pass */
 	uint64_t looked_usec;  /* the newest pass */
 	uint64_t swept_usec;   /* the newest that read all of it */

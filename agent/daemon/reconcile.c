@@ -119,7 +119,7 @@ static int renew(struct pf_agent *agent, struct pf_held *held, const struct pf_g
 	}
 	/* The same word once more puts nothing in doubt. */
 	if (held->words != guest->words) {
-		held->kept_count = 0; /* what differs now is another promise, nobody's drift */
+		held->promised |= held->pid == guest->pid;
 		pf_held_look_anew(held);
 		pf_held_supersede(held);
 	}

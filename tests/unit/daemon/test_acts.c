@@ -134,6 +134,30 @@ static void strangers_are_told_from_libvirt_and_its_manager(void **state)
 	pf_acts_clear(&acts);
 }
 
+/* A leaf of ours follows a new promise of its guest: only that it can't is news. */
+static void what_follows_another_promise_is_no_drift(void **state)
+{
+	static const struct pf_tries no_tries;
+	struct pf_step step = {.kind = PF_STEP_KNOB, .group = (char *)"/g/helper",
+			       .knob = (char *)"cpuset.cpus", .role = vcpu0};
+	const struct pf_plan plan = {.steps = &step, .count = 1};
+	struct pf_outcome outcome = {.result = PF_OUTCOME_DONE, .settled_ns = BOOT - SLEPT + 1000};
+	const struct pf_kept kept = {100, vcpu0};
+	const struct pf_repair promised = {.plan = &plan, .outcomes = &outcome, .count = 1,
+					   .was_held = true, .promised = true, .tries = &no_tries,
+					   .sleep_ns = SLEPT, .kept = &kept, .kept_count = 1};
+	struct pf_acts acts = {};
+
+	(void)state;
+	pf_acts_repaired(&acts, &promised, tell, NULL);
+	assert_int_equal(told_count, 0);
+	outcome.result = PF_OUTCOME_FAILED;
+	pf_acts_repaired(&acts, &promised, tell, NULL);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].action, PF_EVENT_FAILED);
+	pf_acts_clear(&acts);
+}
+
 /* Systemd writes the nodes of a unit along with its CPUs. */
 static void nodes_written_above_are_not_why_cpus_differ(void **state)
 {
@@ -691,6 +715,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(strangers_are_told_from_libvirt_and_its_manager, setup),
+		cmocka_unit_test_setup(what_follows_another_promise_is_no_drift, setup),
 		cmocka_unit_test_setup(nodes_written_above_are_not_why_cpus_differ, setup),
 		cmocka_unit_test_setup(an_act_without_a_doer_may_be_libvirts, setup),
 		cmocka_unit_test_setup(in_a_fight_one_user_is_one_opponent, setup),
