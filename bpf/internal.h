@@ -52,7 +52,7 @@ struct pf_bpf {
 	struct pf_generation now;
 	struct pf_hook_capability capability[PF_CAPABILITIES_MAX];
 	struct pf_reader *reader;
-	bool waited; /* for a number without a record */
+	unsigned int waits; /* for a number without a record */
 	enum pf_bpf_origin origin;
 	int lock; /* the pins' folder, flocked; -1 without pins */
 	int cpus; /* possible ones: rows of a per-CPU value */

@@ -13,8 +13,19 @@
 #define STORM_RECORDS 64
 #define STORM_USEC 10000
 
-/* A number whose record is still being written is waited for so long, once. */
+/*
+ * A number whose record is still being written is waited for, a second in all: on a host that is a
+ * guest itself a program may stand still in the middle of it.
+ */
 #define UNDER_WAY_USEC 1000
+#define UNDER_WAY_MOST_SHIFT 4
+#define UNDER_WAY_WAITS 64
+
+/* Reading that fails is tried again. */
+#define FAILED_USEC 1000000
+
+/* Records that come just now are taken in so often before it goes to sleep. */
+#define LAST_LOOKS 4
 
 int pf_bpf_poll_fd(const struct pf_bpf *bpf)
 {
@@ -23,41 +34,68 @@ int pf_bpf_poll_fd(const struct pf_bpf *bpf)
 
 /*
  * The consumer says that it goes to sleep, then looks at the last number given: a program either
- * raised that before, and its record is looked for here, or it sees that it has to wake us.
+ * raised that before, and its record is looked for here, or it sees that it has to wake us. One that
+ * did so already expects us to be awake, and what woke us may have been read along with the rest: it
+ * has to be said again.
  */
-static int last_look(struct pf_bpf *bpf, unsigned int *again_usec, struct pf_err *err)
+static int say_and_look(struct pf_bpf *bpf, uint64_t *newest, bool *said, struct pf_err *err)
 {
 	struct pf_policy_head *head = &bpf->now.policy->head;
-	uint64_t newest;
-	int count;
+	int count = 0, r;
 
-	__atomic_store_n(&head->wake, PF_WAKE_ANY, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	newest = __atomic_load_n(&head->seq, __ATOMIC_SEQ_CST);
-	count = pf_reader_drain(bpf->reader, err);
-	if (count < 0 || pf_reader_has_all(bpf->reader, newest)) {
-		bpf->waited = false;
-	} else if (!bpf->waited) {
-		bpf->waited = true;
+	*said = false;
+	for (int i = 0; !*said && i < LAST_LOOKS; i++) {
+		__atomic_store_n(&head->wake, PF_WAKE_ANY, __ATOMIC_SEQ_CST);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		*newest = __atomic_load_n(&head->seq, __ATOMIC_SEQ_CST);
+		r = pf_reader_drain(bpf->reader, err);
+		if (r < 0)
+			return r;
+		count += r;
+		*said = __atomic_load_n(&head->wake, __ATOMIC_SEQ_CST) == PF_WAKE_ANY;
+	}
+	return count;
+}
+
+static unsigned int under_way_usec(unsigned int waits)
+{
+	return UNDER_WAY_USEC << (waits < UNDER_WAY_MOST_SHIFT ? waits : UNDER_WAY_MOST_SHIFT);
+}
+
+static int last_look(struct pf_bpf *bpf, unsigned int *again_usec, struct pf_err *err)
+{
+	uint64_t newest = 0;
+	bool said;
+	int count = say_and_look(bpf, &newest, &said, err);
+
+	if (count < 0)
+		return count;
+	if (!said) {
 		*again_usec = UNDER_WAY_USEC;
+	} else if (pf_reader_has_all(bpf->reader, newest)) {
+		bpf->waits = 0;
+	} else if (bpf->waits < UNDER_WAY_WAITS) {
+		*again_usec = under_way_usec(bpf->waits++);
 	} else {
 		pf_reader_skip(bpf->reader, newest);
-		bpf->waited = false;
+		bpf->waits = 0;
 	}
 	return count;
 }
 
 int pf_bpf_consume(struct pf_bpf *bpf, unsigned int *again_usec, struct pf_err *err)
 {
-	int count, late;
+	int count, late = 0;
 
 	__atomic_store_n(&bpf->now.policy->head.wake, PF_WAKE_PRESSURE, __ATOMIC_SEQ_CST);
 	count = pf_reader_drain(bpf->reader, err);
 	*again_usec = count > STORM_RECORDS ? STORM_USEC : 0;
-	if (count < 0 || *again_usec)
-		return count;
-	late = last_look(bpf, again_usec, err);
-	return late < 0 ? late : count + late;
+	if (count >= 0 && !*again_usec)
+		late = last_look(bpf, again_usec, err);
+	if (count >= 0 && late >= 0)
+		return count + late;
+	*again_usec = FAILED_USEC;
+	return count < 0 ? count : late;
 }
 
 int pf_bpf_watch(struct pf_bpf *bpf, uint64_t cgid, uint32_t guard_slot_plus_1, struct pf_err *err)

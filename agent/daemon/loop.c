@@ -66,6 +66,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *ctx)
 		pass(agent);
 		return 0;
 	}
+	pf_watching_catch_up(agent); /* a net for records, too */
 	pf_reconcile_sweep(agent);
 	wait_interval(agent);
 	return 0;

@@ -247,6 +247,26 @@ static void a_sleeping_reader_is_woken(void **state)
 	assert_int_equal(seen.dedupe.missing + seen.unordered, 0);
 }
 
+/* A number that was taken and has no record yet: the reader stays awake, for a second at most. */
+static void a_record_under_way_is_waited_for(void **state)
+{
+	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = open_bpf(NULL);
+	unsigned int again = 0, waited_usec = 0;
+
+	(void)state;
+	promise_cpu0(bpf, 0);
+	go_to(1);
+	sleep_well(bpf);
+	__atomic_add_fetch(&pf_bpf_policy(bpf)->head.seq, 1, __ATOMIC_SEQ_CST);
+	do {
+		assert_true(pf_bpf_consume(bpf, &again, NULL) == 0);
+		waited_usec += again;
+	} while (again);
+	assert_in_range(waited_usec, 500000, 2000000);
+	go_to(0);
+	assert_true(rings(bpf, 10000));
+}
+
 /* One that comes by the clock is woken for a lane that fills up only. */
 static void a_lane_that_fills_up_wakes(void **state)
 {
@@ -451,6 +471,43 @@ static void new_threads_are_told_once_until_somebody_looks(void **state)
 	make_threads(50);
 	consume(bpf);
 	assert_int_equal(seen.threads, 2);
+	assert_int_equal(seen.dedupe.missing, 0);
+}
+
+static struct pf_bpf *acting;
+static int acts_left;
+
+/* What is told by the ring while a lane's record is handed over comes in the next look, and so on. */
+static int note_and_act(const struct pf_record *record, void *arg)
+{
+	if (acts_left > 0 && (record->kind == PF_REC_ESCAPE || record->kind == PF_REC_THREAD)) {
+		acts_left--;
+		pf_bpf_looking(acting, GUEST);
+		make_threads(1);
+	}
+	return note(record, arg);
+}
+
+/* What rings while the reader looks for the last time may be read along with its bell. */
+static void what_rings_in_the_last_look_leaves_it_awake(void **state)
+{
+	struct pf_bpf_options options = options_for(NULL);
+	PF_CLEANUP(pf_bpf_close) struct pf_bpf *bpf = NULL;
+
+	(void)state;
+	options.on_record = note_and_act;
+	acting = bpf = open_with(options);
+	promise_cpu0(bpf, 0);
+	acts_left = 2;
+	go_to(1);
+	sleep_well(bpf);
+	assert_int_equal(acts_left, 0);
+	assert_false(rings(bpf, 0));
+	pf_bpf_looking(bpf, GUEST);
+	make_threads(1);
+	assert_true(rings(bpf, 10000));
+	sleep_well(bpf);
+	assert_int_equal(seen.threads, 3);
 	assert_int_equal(seen.dedupe.missing, 0);
 }
 
@@ -701,12 +758,14 @@ int main(void)
 		KERNEL_TEST(a_full_lane_goes_on_in_the_ring),
 		KERNEL_TEST(what_finds_no_room_is_counted),
 		KERNEL_TEST(a_sleeping_reader_is_woken),
+		KERNEL_TEST(a_record_under_way_is_waited_for),
 		KERNEL_TEST(a_lane_that_fills_up_wakes),
 		KERNEL_TEST(a_record_names_thread_role_and_cpus),
 		KERNEL_TEST(time_outside_is_exact),
 		KERNEL_TEST(an_open_stay_is_read_by_settling),
 		KERNEL_TEST(a_new_thread_outside_is_seen),
 		KERNEL_TEST(new_threads_are_told_once_until_somebody_looks),
+		KERNEL_TEST(what_rings_in_the_last_look_leaves_it_awake),
 		KERNEL_TEST(what_the_bucket_holds_back_is_counted),
 		KERNEL_TEST(strangers_are_not_counted),
 		KERNEL_TEST(a_group_is_found_behind_others_in_its_place),
