@@ -100,15 +100,7 @@ test_a_vcpu_plugged_in_is_followed()
 	becomes_held
 }
 
-# A disk whose boot sector gives a vCPU back when that is asked of the guest.
-eject_disk()
-{
-	as --32 -o /tmp/eject.o tests/lab/eject.S
-	ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o /tmp/eject.img /tmp/eject.o
-	echo "<disk type='file' device='disk'><source file='/tmp/eject.img'/><target dev='hda'/></disk>"
-}
-
-# Not before the boot sector runs: QEMU refuses what the guest has not said it can do.
+# Not before the guest runs: QEMU refuses what the guest has not said it can do.
 give_back()
 {
 	local said
@@ -120,7 +112,7 @@ give_back()
 # on naming a vCPU that there is not. That is said; everything else is held.
 test_a_vcpu_that_the_guest_has_given_back_is_followed()
 {
-	guest shrink --vcpus 2 --max-vcpus 4 --devices "$(eject_disk)" \
+	guest shrink --vcpus 2 --max-vcpus 4 \
 		--cputune "<vcpupin vcpu='0' cpuset='3'/><vcpupin vcpu='2' cpuset='4'/>"
 	becomes held state shrink
 	virsh setvcpus shrink 3 --live

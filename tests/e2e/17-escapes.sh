@@ -107,13 +107,17 @@ test_capabilities_are_listed_each_with_its_reason()
 
 test_a_guest_left_alone_under_load_for_a_minute_has_no_escape()
 {
-	becomes_held kappa
+	guest laden --busy --cputune "<vcpupin vcpu='0' cpuset='4'/><emulatorpin cpuset='0-1'/>"
+	becomes_held
 	since
 	for _ in 1 2 3 4; do timeout 60 sh -c 'while :; do :; done' & done
 	sleep 60
 	wait
 	is 0 count_of kappa escape .
 	is 0 count_of kappa drift .
+	is 0 count_of laden escape .
+	is 0 count_of laden drift .
+	lab_guest_destroy laden
 }
 
 test_taskset_by_another_user_is_told_with_its_doer_and_repair()

@@ -13,9 +13,21 @@ blame()
 	echo "failed at ${BASH_SOURCE[1]}:${BASH_LINENO[0]}: $BASH_COMMAND"
 }
 
+# Where the agent's threads wait in the kernel.
+agent_stacks()
+{
+	local task
+	for task in "/proc/$(cat /tmp/pinfoldd.pid 2>/dev/null)"/task/[0-9]*; do
+		[[ -e $task ]] || continue
+		echo "--- thread ${task##*/} ($(cat "$task/comm")): $(cut -d' ' -f3 "$task/stat")"
+		head -n 8 "$task/stack"
+	done
+}
+
 # What one wants to see after a failure.
 evidence()
 {
+	agent_stacks 2>/dev/null
 	echo "--- agent"
 	tail -n 25 "$AGENT_LOG" 2>/dev/null
 	[[ ! -d /run/systemd/system ]] || journalctl -q -n 25 --no-pager -u pinfoldd 2>/dev/null
@@ -48,6 +60,19 @@ agent_stop()
 	kill "-${1:-TERM}" "$pid" 2>/dev/null || true
 	wait_for 30 gone "$pid"
 	rm -f /tmp/pinfoldd.pid
+}
+
+# What a suite that failed has left would be the next one's failure, too.
+clean_slate()
+{
+	local guest
+	while read -r guest; do
+		[[ -z $guest ]] || { echo "left by an earlier suite: guest $guest"; virsh -q destroy "$guest"; }
+	done < <(virsh list --name)
+	[[ -e /tmp/pinfoldd.pid ]] || return 0
+	echo "left by an earlier suite: an agent"
+	agent_stop KILL
+	"$PINFOLDD" --config /tmp/pinfold.conf --unpin
 }
 
 # log_line: where what the agent says from now on begins. said_since LINE PATTERN: it said so.

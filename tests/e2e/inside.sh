@@ -28,6 +28,7 @@ run_file() {
 	source tests/e2e/harness.sh || return 1
 	# shellcheck disable=SC1090
 	source "$file" || return 1
+	clean_slate 2>&1 | sed 's/^/# /'
 	declare -F setup > /dev/null || setup() { :; }
 	guarded /tmp/setup.log setup
 	if [[ $? != 0 ]]; then

@@ -22,15 +22,16 @@ wait_for()
 # lab_guest_xml NAME [--vcpus N] [--max-vcpus N] [--iothreads N] [--memory MIB] [--cells N]
 #		[--cpuset LIST] [--cputune XML] [--numatune XML] [--cpu XML] [--metadata XML]
 #		[--memory-backing XML] [--immediate] [--extra XML] [--devices XML] [--uuid UUID]
-#		[--vcpus-xml XML]
-# Prints a guest without disk or network: its firmware spins, which is load enough. --cputune,
-# --numatune, --metadata and --memory-backing take what stands inside the element, --cpu the whole
-# element, --cells splits CPUs and memory evenly over so many guest NUMA cells, --vcpus-xml is the
-# whole <vcpus> element. NAME may hold anything libvirt takes.
+#		[--vcpus-xml XML] [--busy]
+# Prints a guest without disk or network that does next to nothing, or spins with its first vCPU if
+# --busy (firmware.S, built by `make e2e-tools`). --cputune, --numatune, --metadata and
+# --memory-backing take what stands inside the element, --cpu the whole element, --cells splits CPUs
+# and memory evenly over so many guest NUMA cells, --vcpus-xml is the whole <vcpus> element. NAME may
+# hold anything libvirt takes.
 lab_guest_xml()
 {
 	local name=$1 vcpus=1 max='' iothreads=0 memory=64 cells=0 cpuset='' cputune='' numatune=''
-	local cpu='' metadata='' backing='' extra='' devices='' uuid='' list=''
+	local cpu='' metadata='' backing='' extra='' devices='' uuid='' list='' rom=idle
 	shift
 	while (($#)); do
 		case $1 in
@@ -50,6 +51,7 @@ lab_guest_xml()
 		--devices) devices=$2; shift ;;
 		--uuid) uuid=$2; shift ;;
 		--vcpus-xml) list=$2; shift ;;
+		--busy) rom=busy ;;
 		*) echo "lab_guest_xml: unknown option $1" >&2; return 2 ;;
 		esac
 		shift
@@ -71,7 +73,10 @@ lab_guest_xml()
 	  <iothreads>$iothreads</iothreads>
 	  ${cputune:+<cputune>$cputune</cputune>}
 	  ${numatune:+<numatune>$numatune</numatune>}
-	  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+	  <os>
+	    <type arch='x86_64' machine='pc'>hvm</type>
+	    <loader type='rom'>$PWD/.build/e2e/$rom.rom</loader>
+	  </os>
 	  <features><acpi/><apic/></features>
 	  $cpu
 	  $extra
