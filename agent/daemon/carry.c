@@ -197,7 +197,15 @@ static bool end_plan(struct pf_agent *agent, struct pf_held *held)
 	return true;
 }
 
-int pf_carry_back(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)
+/* What came of it is told until the next one. Return: @r */
+static int note_release(struct pf_held *held, int r, const struct pf_err *err)
+{
+	free(held->not_put_back);
+	held->not_put_back = r < 0 ? strdup(err->text) : NULL;
+	return r;
+}
+
+static int carry_back(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)
 {
 	PF_CLEANUP(pf_job_free) struct pf_job *job = NULL;
 	int r;
@@ -216,12 +224,17 @@ int pf_carry_back(struct pf_agent *agent, struct pf_held *held, struct pf_err *e
 	return 1;
 }
 
+int pf_carry_back(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)
+{
+	return note_release(held, carry_back(agent, held, err), err);
+}
+
 /* ---- what ended late --------------------------------------------------------------------- */
 
 static void take_in_release(struct pf_agent *agent, struct pf_held *held, struct pf_job *job)
 {
 	struct pf_err err = {};
-	int r = pf_release_end(agent->ledger, job->release, &err);
+	int r = note_release(held, pf_release_end(agent->ledger, job->release, &err), &err);
 
 	pf_log(r < 0 ? LOG_WARNING : LOG_NOTICE, "guest '%s': released; %s", held->name,
 	       r < 0 ? err.text : "what was found was put back");

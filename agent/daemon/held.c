@@ -305,6 +305,7 @@ void pf_held_clear(struct pf_held *held)
 	free(held->kept);
 	free(held->name);
 	free(held->told);
+	free(held->not_put_back);
 	sd_event_source_disable_unref(held->exit);
 	*held = (struct pf_held){};
 }

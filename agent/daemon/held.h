@@ -29,6 +29,7 @@ struct pf_held {
 	pid_t pid;
 	bool present; /* in the newest snapshot, its process alive */
 	bool released;
+	char *not_put_back; /* why its release could not put all back; NULL: it did, or does so now */
 	bool has_mode; /* an operator's, by `pinfold mode` */
 	enum pf_mode mode;
 	struct pf_plan plan; /* of the newest pass */

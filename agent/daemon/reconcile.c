@@ -545,7 +545,7 @@ static void unguard(struct pf_agent *agent, struct pf_held *held)
 
 int pf_reconcile_release(struct pf_agent *agent, struct pf_held *held, struct pf_err *err)
 {
-	bool again = held->released;
+	bool again = held->released && !held->not_put_back;
 	int r;
 
 	r = pf_ledger_set_released(agent->ledger, held->uuid, true, err);
@@ -576,6 +576,8 @@ int pf_reconcile_hold(struct pf_agent *agent, struct pf_held *held, struct pf_er
 	if (r < 0)
 		return r;
 	held->released = false;
+	free(held->not_put_back);
+	held->not_put_back = NULL;
 	pf_tries_clear(&held->tries);
 	held->kept_count = 0; /* what is put right now was our own doing */
 	pf_log(LOG_NOTICE, "guest '%s': held again", held->name);

@@ -137,7 +137,11 @@ static int add_release(const struct pf_held *held, struct pf_guest_status *out)
 	out->released = true;
 	out->mode = PF_MODE_OBSERVE;
 	out->state = PF_STATE_OBSERVED;
-	return 0;
+	if (!held->not_put_back)
+		return 0;
+	if (copy_text(&out->not_put_back, held->not_put_back))
+		return -ENOMEM;
+	return pf_findings_add(&out->findings, PF_FINDING_IMPOSSIBLE, "%s", held->not_put_back);
 }
 
 /* What is being done is not read back yet, so the guest is not held by it. */
@@ -154,7 +158,9 @@ static int add_wait(const struct pf_held *held, struct pf_guest_status *out)
 			    text ?: "its threads are moved to their groups when the memory of "
 				    "another guest has been moved: on this kernel no group of the "
 				    "host could be changed until then");
-	if (r < 0 || !text || (out->state != PF_STATE_HELD && out->state != PF_STATE_DRIFTING))
+	if (r < 0 || copy_text(&out->under_way, text))
+		return -ENOMEM;
+	if (!text || (out->state != PF_STATE_HELD && out->state != PF_STATE_DRIFTING))
 		return r;
 	out->state = PF_STATE_DRIFTING;
 	free(out->reason);

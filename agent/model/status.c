@@ -39,6 +39,8 @@ void pf_guest_status_clear(struct pf_guest_status *guest)
 	free(guest->roles);
 	free(guest->name);
 	free(guest->reason);
+	free(guest->under_way);
+	free(guest->not_put_back);
 	pf_findings_clear(&guest->findings);
 	*guest = (struct pf_guest_status){};
 }

@@ -80,6 +80,8 @@ struct pf_guest_status {
 	bool released; /* by `pinfold release`: mode is observe until `pinfold hold` */
 	enum pf_state state;
 	char *reason; /* NULL when there is nothing to say */
+	char *under_way; /* what is being done to it and has not returned; NULL: nothing */
+	char *not_put_back; /* why the last release left something; NULL: it did not */
 	struct pf_thread_status *threads;
 	size_t thread_count;
 	struct pf_knob_status *knobs;

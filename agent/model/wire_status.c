@@ -71,7 +71,7 @@ static json_t *make_finding(const struct pf_finding *finding)
 
 static json_t *make_guest(const struct pf_guest_status *guest)
 {
-	return json_pack("{s:o, s:o, s:i, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:i, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "uuid", pf_wire_text(guest->uuid),
 			 "name", pf_wire_text(guest->name ?: ""),
 			 "pid", (int)guest->pid,
@@ -81,6 +81,8 @@ static json_t *make_guest(const struct pf_guest_status *guest)
 			 "released", guest->released,
 			 "state", pf_state_name(guest->state),
 			 "reason", pf_wire_text(guest->reason),
+			 "under_way", pf_wire_text(guest->under_way),
+			 "not_put_back", pf_wire_text(guest->not_put_back),
 			 "threads", make_array(guest->threads, guest->thread_count, make_thread),
 			 "knobs", make_array(guest->knobs, guest->knob_count, make_knob),
 			 "memory", make_array(guest->cells, guest->cell_count, make_cell),
@@ -232,6 +234,8 @@ static int read_guest(const json_t *json, struct pf_guest_status *guest, struct 
 	r = r ?: pf_json_get_bool(json, "released", &guest->released, err);
 	r = r ?: get_state(json, &guest->state, err);
 	r = r ?: pf_json_copy_optional(json, "reason", &guest->reason, err);
+	r = r ?: pf_json_copy_optional(json, "under_way", &guest->under_way, err);
+	r = r ?: pf_json_copy_optional(json, "not_put_back", &guest->not_put_back, err);
 	r = r ?: read_array(json, "threads", &guest->threads, &guest->thread_count, read_thread,
 			    err);
 	r = r ?: read_array(json, "knobs", &guest->knobs, &guest->knob_count, read_knob, err);

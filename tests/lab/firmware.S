@@ -14,6 +14,11 @@
 	.set	EJECT, 1 << 3
 	.set	CPUS, 8
 	.set	TICKS, 18
+	.set	APIC, 0xfee00000
+	.set	SPURIOUS, 0xf0
+	.set	LINT0, 0x350
+	.set	EXTINT, 7 << 8
+	.set	HERE, 0xf0000		/* the ROM's linear address */
 	.set	TIMER_VECTOR, 8
 	.set	ticked, 0x500		/* a byte of memory that nobody else uses */
 
@@ -31,7 +36,20 @@ _start:
 	movw	$tick, TIMER_VECTOR * 4
 	movw	%cs, TIMER_VECTOR * 4 + 2
 
-	port	0x20 0x11		/* first interrupt controller: vectors from 8, the timer alone */
+	lgdtl	%cs:table_at		/* a segment that reaches the local APIC, above 1 MiB */
+	movl	%cr0, %eax
+	incw	%ax
+	movl	%eax, %cr0
+	movw	$flat - table, %bx
+	movw	%bx, %es
+	decw	%ax
+	movl	%eax, %cr0
+	movl	$APIC + SPURIOUS, %ebx	/* it is on and lets the controllers' interrupts in */
+	movl	$0x1ff, %es:(%ebx)
+	movl	$APIC + LINT0, %ebx
+	movl	$EXTINT, %es:(%ebx)
+
+	port	0x20 0x11		/* the first interrupt controller: vectors from 8, the timer alone */
 	port	0x21 TIMER_VECTOR
 	port	0x21 0x04
 	port	0x21 0x01
@@ -77,6 +95,15 @@ tick:
 	movb	$1, ticked
 	popw	%ax
 	iret
+
+	.balign	8
+table:
+	.quad	0
+flat:
+	.quad	0x00cf92000000ffff	/* all of 4 GiB, data */
+table_at:
+	.word	. - table - 1
+	.long	HERE + table
 
 	.org	0xfff0			/* where a PC begins */
 	ljmp	$0xf000, $_start

@@ -488,6 +488,38 @@ static void releasing_waits_for_no_pages(void **state)
 	end(&h);
 }
 
+/* Who waits for it reads in the status when it is over, and what it could not do. */
+static void what_a_release_could_not_put_back_is_told_until_it_could(void **state)
+{
+	PF_CLEANUP(pf_status_clear) struct pf_status during = {}, after = {};
+	struct pf_err err = {};
+	struct here h;
+
+	(void)state;
+	begin(&h);
+	pf_carry_out(&h.agent, h.a);
+	settle_a(&h);
+	h.a->released = true;
+	pf_fake_fail(h.w.fake, "cpuset.cpus", 1, EBUSY);
+	pf_gate_shut(h.gate, BASE "/vcpu0", MEMS);
+	assert_int_equal(pf_carry_back(&h.agent, h.a, &err), 1);
+	pf_gate_wait(h.gate);
+	assert_int_equal(pf_tell_status(&h.agent, h.a, &during), 0);
+	assert_non_null(during.guests[0].under_way);
+	assert_null(during.guests[0].not_put_back);
+	pf_gate_open(h.gate);
+	assert_ptr_equal(take(&h), h.a);
+	plan_a(&h);
+	assert_int_equal(pf_tell_status(&h.agent, h.a, &after), 0);
+	assert_null(after.guests[0].under_way);
+	assert_non_null(strstr(after.guests[0].not_put_back, "could not be put back"));
+	assert_int_equal(told(&h, "could not be put back"), PF_STATE_OBSERVED);
+	assert_int_equal(pf_carry_back(&h.agent, h.a, &err), 0);
+	assert_null(h.a->not_put_back);
+	assert_file(&h.w, BASE "/vcpu0", MEMS, "0-2");
+	end(&h);
+}
+
 static void released_in_the_middle_it_is_put_back_afterwards(void **state)
 {
 	struct pf_err err = {};
@@ -612,6 +644,7 @@ int main(void)
 		cmocka_unit_test(libvirt_at_work_ends_it_too),
 		cmocka_unit_test(its_end_in_the_middle_leaves_nothing),
 		cmocka_unit_test(releasing_waits_for_no_pages),
+		cmocka_unit_test(what_a_release_could_not_put_back_is_told_until_it_could),
 		cmocka_unit_test(released_in_the_middle_it_is_put_back_afterwards),
 		cmocka_unit_test(a_word_of_the_operator_during_a_release_counts),
 		cmocka_unit_test(a_stop_waits_for_what_ends_soon_and_takes_it_in),
