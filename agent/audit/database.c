@@ -108,15 +108,28 @@ static int ask_number(struct pf_database *database, const char *pragma, uint64_t
 	return r;
 }
 
-/* Somebody else's SQLite file is nothing to add tables to. */
+static int read_marks(struct pf_database *database, uint64_t *application, uint64_t *version,
+		      uint64_t *tables, struct pf_err *err)
+{
+	int r = ask_number(database, "PRAGMA application_id", application, err);
+
+	r = r ?: ask_number(database, "PRAGMA user_version", version, err);
+	return r ?: ask_number(database, "SELECT count(*) FROM sqlite_schema", tables, err);
+}
+
+/*
+ * Somebody else's SQLite file is nothing to add tables to. Read at one moment: another writer of
+ * ours may just be making them.
+ */
 static int check_ours(struct pf_database *database, struct pf_err *err)
 {
 	uint64_t application = 0, version = 0, tables = 0;
-	int r;
+	int r = exec(database, "BEGIN", "read", err);
 
-	r = ask_number(database, "PRAGMA application_id", &application, err);
-	r = r ?: ask_number(database, "PRAGMA user_version", &version, err);
-	r = r ?: ask_number(database, "SELECT count(*) FROM sqlite_schema", &tables, err);
+	if (r < 0)
+		return r;
+	r = read_marks(database, &application, &version, &tables, err);
+	sqlite3_exec(database->db, "ROLLBACK", NULL, NULL, NULL);
 	if (r < 0 || application == PF_DATABASE_APPLICATION)
 		return r;
 	if (application || version || tables)
