@@ -161,3 +161,11 @@ void pf_guests_clear(struct pf_guests *guests)
 	free(guests->items);
 	*guests = (struct pf_guests){};
 }
+
+const struct pf_thread *pf_guest_thread(const struct pf_guest *guest, pid_t tid)
+{
+	for (size_t i = 0; i < guest->thread_count; i++)
+		if (guest->threads[i].tid == tid)
+			return &guest->threads[i];
+	return NULL;
+}

@@ -159,6 +159,9 @@ void pf_guest_clear(struct pf_guest *guest);
 /* Copies all of it; @to is zeroed beforehand by the callee. Return: 0 or -ENOMEM (@to empty). */
 int pf_guest_copy(struct pf_guest *to, const struct pf_guest *from);
 
+/* The thread with that id, or NULL. */
+const struct pf_thread *pf_guest_thread(const struct pf_guest *guest, pid_t tid);
+
 struct pf_guests {
 	struct pf_guest *items;
 	size_t count;
