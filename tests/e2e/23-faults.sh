@@ -2,9 +2,10 @@
 # lab: 4x2 systemd
 # shellcheck shell=bash
 # The agent killed after changes of a plan and of a release, libvirtd or QEMU killed in the middle of a
-# plan, a kernel that refuses, no room, clocks that jump, an agent that stood still: afterwards the guest is
-# held, what was found first can still be put back, and nothing of another guest was touched. Every change,
-# and every refusal of the kernel: tests/unit/faults, tests/contract. A full disk below the record: 16-audit.
+# plan, a kernel that refuses, no room, clocks that jump, an agent that stood still, hardly any memory:
+# afterwards the guest is held, what was found first can still be put back, and nothing of another guest
+# was touched. Every change, and every refusal of the kernel: tests/unit/faults, tests/contract. A full
+# disk below the record: 16-audit.
 #
 # The kernel itself answers ENODEV, EAGAIN, EBUSY and ENOSPC here. What it was not seen to answer: an
 # error to the cpusets, quotas and weights that a plan writes. With a CPU offline or a partition beside,
@@ -35,7 +36,7 @@ setup()
 teardown()
 {
 	systemctl stop pressed 2>/dev/null
-	[[ ! -e /tmp/min_free ]] || relieve_host
+	[[ ! -e /tmp/eater.pid ]] || relieve_host
 	umount /tmp/tiny 2>/dev/null
 	rm -f "$STOP"
 	agent_stop KILL
@@ -438,32 +439,50 @@ meminfo()
 	awk -v name="$1:" '$1 == name { print $2 }' /proc/meminfo
 }
 
-# Has the kernel keep nearly all that is free, which is quicker than to fill it, and takes so much of
-# the rest that nothing is left by the kernel's own count. The taker would be the first to be ended for it.
+# Takes all but some 40 MiB of what the kernel counts as available, for good: there is no swap. The
+# taker is the first to be ended should that be too much.
 press_host()
 {
-	cat /proc/sys/vm/min_free_kbytes > /tmp/min_free
-	echo $(($(meminfo MemFree) * 78 / 100)) > /proc/sys/vm/min_free_kbytes
-	python3 -IS - $(($(cat /proc/sys/vm/min_free_kbytes) * 118 / 100)) > /tmp/eater.log <<-'END' &
-	import mmap, sys, time
+	python3 -IS - > /tmp/eater.log 2>&1 <<-'END' &
+	import mmap, time
 	open("/proc/self/oom_score_adj", "w").write("1000")
 	held = []
-	def free():
-	    return int(next(l for l in open("/proc/meminfo") if l.startswith("MemFree")).split()[1])
-	while free() > int(sys.argv[1]) and len(held) < 64:
-	    held.append(mmap.mmap(-1, 16 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE))
+	def available():
+	    lines = open("/proc/meminfo").read().splitlines()
+	    return int(next(l for l in lines if l.startswith("MemAvailable")).split()[1])
+	while available() > 40 << 10:
+	    held.append(mmap.mmap(-1, 4 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE))
 	print("full", len(held), flush=True)
 	time.sleep(600)
 	END
 	echo $! > /tmp/eater.pid
 	disown
-	wait_for 120 grep full /tmp/eater.log
+	wait_for 180 grep full /tmp/eater.log
 }
 
 relieve_host()
 {
-	kill -KILL "$(cat /tmp/eater.pid)" 2>/dev/null || true
-	cat /tmp/min_free > /proc/sys/vm/min_free_kbytes
+	kill -KILL "$(cat /tmp/eater.pid)"
+	wait_for 60 gone "$(cat /tmp/eater.pid)"
+	rm /tmp/eater.pid
+}
+
+test_on_a_host_short_of_memory_drift_is_put_right()
+{
+	local pid
+	hold_hurt
+	pid=$(agent_pid)
+	press_host
+	(($(meminfo MemAvailable) < 65536))
+	drift_is_put_right 7
+	write_knob "$(lab_scope hurt)/cpu.weight" 9
+	becomes 100 cat "$(lab_scope hurt)/cpu.weight"
+	never gone "$(cat /tmp/eater.pid)"
+	relieve_host
+	becomes_held
+	never gone "$pid"
+	hurt_is_as_promised
+	calm_was_left_alone
 }
 
 pressed_pid()
@@ -475,6 +494,39 @@ pressed_pid()
 memory_events()
 {
 	awk -v name="$2" '$1 == name { print $2 }' "$1/memory.events"
+}
+
+# Its program lies in memory: read again and again over 9p it would be the lab that stands still.
+test_with_hardly_any_memory_the_agent_goes_on_and_killed_for_it_comes_back()
+{
+	local group=/sys/fs/cgroup/system.slice/pressed.service pid
+	hold_hurt
+	agent_stop
+	cp "$PINFOLDD" /run/pressed
+	systemd-run -q --unit pressed -p Restart=always -p RestartSec=1 -p StartLimitIntervalSec=0 \
+		-p MemoryAccounting=yes /run/pressed --config /tmp/pinfold.conf
+	wait_for 60 "$PINFOLD" status
+	becomes_held
+	pid=$(pressed_pid)
+	write_knob "$group/memory.high" $(($(cat "$group/memory.current") - 1048576))
+	drift_is_put_right 7
+	becomes_held
+	(($(memory_events "$group" high) > 0))
+	is "$pid" pressed_pid
+	# And killed for want of it, with work to do.
+	kill -STOP "$pid"
+	write_knob "$(lab_scope hurt)/vcpu0/cpuset.cpus" 7
+	write_knob "$group/memory.max" 1048576
+	wait_for 60 gone "$pid"
+	write_knob "$group/memory.max" max || true # unless systemd has removed the group meanwhile
+	becomes 2 cat "$(lab_scope hurt)/vcpu0/cpuset.cpus"
+	becomes_held
+	hurt_is_as_promised
+	systemctl stop pressed
+	rm /run/pressed
+	agent_start
+	becomes_held
+	calm_was_left_alone
 }
 
 # ---- in the end ------------------------------------------------------------------------------
