@@ -35,7 +35,7 @@
 #include "tests/unit/bpf/kernel_test.h"
 
 #define THREADS_MAX 256
-#define ROUNDS_MAX 1000
+#define ROUNDS_MAX 4000
 #define CHUNKS 20 /* samples a step: what disturbs one for a moment leaves the others alone */
 #define CHUNKS_A_TURN 5
 
