@@ -490,14 +490,8 @@ pressed_pid()
 	systemctl show -P MainPID pressed
 }
 
-# memory_events GROUP NAME
-memory_events()
-{
-	awk -v name="$2" '$1 == name { print $2 }' "$1/memory.events"
-}
-
 # Its program lies in memory: read again and again over 9p it would be the lab that stands still.
-test_with_hardly_any_memory_the_agent_goes_on_and_killed_for_it_comes_back()
+test_an_agent_killed_for_want_of_memory_comes_back_and_heals()
 {
 	local group=/sys/fs/cgroup/system.slice/pressed.service pid
 	hold_hurt
@@ -508,16 +502,12 @@ test_with_hardly_any_memory_the_agent_goes_on_and_killed_for_it_comes_back()
 	wait_for 60 "$PINFOLD" status
 	becomes_held
 	pid=$(pressed_pid)
-	write_knob "$group/memory.high" $(($(cat "$group/memory.current") - 1048576))
-	drift_is_put_right 7
-	becomes_held
-	(($(memory_events "$group" high) > 0))
-	is "$pid" pressed_pid
-	# And killed for want of it, with work to do.
+	# With work to do.
 	kill -STOP "$pid"
 	write_knob "$(lab_scope hurt)/vcpu0/cpuset.cpus" 7
 	write_knob "$group/memory.max" 1048576
 	wait_for 60 gone "$pid"
+	dmesg | grep "Memory cgroup out of memory: Killed process $pid "
 	write_knob "$group/memory.max" max || true # unless systemd has removed the group meanwhile
 	becomes 2 cat "$(lab_scope hurt)/vcpu0/cpuset.cpus"
 	becomes_held
