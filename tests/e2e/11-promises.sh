@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # lab: 4x2 systemd
 # newer: 4x2 systemd 6.12
+# newer: 4x2 systemd 7
 # shellcheck shell=bash
 # New promises are followed and never fought; what can't be kept is said, and the rest is held.
 
