@@ -145,6 +145,7 @@ void pf_acts_clear(struct pf_acts *acts)
 	for (size_t i = 0; i < acts->count; i++)
 		clear_act(&acts->items[i]);
 	free(acts->items);
+	free(acts->unit);
 	free(acts->made_unit);
 	*acts = (struct pf_acts){};
 }
@@ -513,11 +514,25 @@ static size_t repair_group(struct pf_acts *acts, const struct pf_repair *repair,
 	return i;
 }
 
+static void note_unit_written(struct pf_acts *acts, const struct pf_repair *repair)
+{
+	for (size_t i = 0; i < repair->count; i++) {
+		if (repair->plan->steps[i].kind != PF_STEP_UNIT_KNOB ||
+		    repair->outcomes[i].result != PF_OUTCOME_DONE)
+			continue;
+		free(acts->unit);
+		acts->unit = strdup(repair->plan->steps[i].group);
+		acts->unit_written_ns =
+			repair->outcomes[i].settled_ns + (uint64_t)repair->sleep_ns;
+	}
+}
+
 void pf_acts_repaired(struct pf_acts *acts, const struct pf_repair *repair, pf_tell_fn tell,
 		      void *ctx)
 {
 	for (size_t i = 0; i < repair->count;)
 		i = repair_group(acts, repair, i, tell, ctx);
+	note_unit_written(acts, repair);
 	for (size_t i = 0; i < acts->count;) {
 		struct pf_act *act = &acts->items[i];
 
@@ -574,8 +589,19 @@ static bool is_off(const struct pf_guest_status *status)
 	       status->reason;
 }
 
-static void tell_observed(struct pf_act *act, const struct pf_guest_status *status, pf_tell_fn tell,
-			  void *ctx)
+/*
+ * What was written while the plan was made is in no step of it: systemd put it right all the same,
+ * along with the knob that it was asked for.
+ */
+static bool was_written_along(const struct pf_acts *acts, const struct pf_act *act,
+			      const struct pf_guest_status *status)
+{
+	return act->kind == PF_ACT_KNOB && !may_promise(act) && same_text(act->group, acts->unit) &&
+	       act->event.boot_ns < acts->unit_written_ns && is_as_desired(act, status);
+}
+
+static void tell_observed(const struct pf_acts *acts, struct pf_act *act,
+			  const struct pf_guest_status *status, pf_tell_fn tell, void *ctx)
 {
 	if (act->settled_ns) { /* what was to follow never came */
 		tell_repaired(act, tell, ctx);
@@ -587,6 +613,12 @@ static void tell_observed(struct pf_act *act, const struct pf_guest_status *stat
 	    (act->by_manager && !act->above && act->kind == PF_ACT_KNOB &&
 	     is_as_desired(act, status)))
 		return;
+	if (was_written_along(acts, act, status)) {
+		act->event.has_latency = true;
+		act->event.latency_ns = acts->unit_written_ns - act->event.boot_ns;
+		tell_repaired(act, tell, ctx);
+		return;
+	}
 	act->event.action = PF_EVENT_OBSERVED;
 	tell(&act->event, ctx);
 }
@@ -617,7 +649,7 @@ uint64_t pf_acts_expire(struct pf_acts *acts, const struct pf_guest_status *stat
 			       (acts->items[i].begun ? REPAIR_PATIENCE_USEC : patience);
 
 		if (now_usec >= end) {
-			tell_observed(&acts->items[i], status, tell, ctx);
+			tell_observed(acts, &acts->items[i], status, tell, ctx);
 			forget(acts, i);
 			continue;
 		}

@@ -50,6 +50,8 @@ struct pf_acts {
 	 * remedy for. 0: there is none, or nothing can have come between.
 	 */
 	uint64_t until_ns;
+	char *unit;		  /* of which the manager wrote a knob for us, and so all */
+	uint64_t unit_written_ns; /* CLOCK_BOOTTIME: when that was read back */
 	char *made_unit; /* scope that we had made: the manager's move of the guest there is ours */
 	uint64_t told_begun[8]; /* boot_ns of the newest that were told before they had returned */
 	unsigned int next_begun;

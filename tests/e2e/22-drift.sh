@@ -89,10 +89,9 @@ test_knobs_of_the_scope_are_put_right_through_systemd_and_told_with_their_writer
 	since
 	write_knob "$unit/cpuset.cpus" 0-1
 	write_knob "$unit/cpu.max" "5000 100000"
+	write_knob "$unit/cpu.weight" 7
 	becomes 0-7 cat "$unit/cpuset.cpus"
 	becomes "max 100000" cat "$unit/cpu.max"
-	# Not at once: systemd writes both for one, and a look between the writes has seen only one.
-	write_knob "$unit/cpu.weight" 7
 	becomes 500 cat "$unit/cpu.weight"
 	becomes 2 allowed "$(vcpu_tid nu 0)"
 	becomes_held

@@ -474,6 +474,41 @@ static void what_systemd_put_right_along_with_another_knob_is_told_with_its_doer
 	pf_acts_clear(&acts);
 }
 
+/* Written while the plan was made: in no step of it. */
+static void what_systemd_put_right_along_and_no_plan_had_seen_is_told_with_its_doer(void **state)
+{
+	struct pf_step step = {.kind = PF_STEP_UNIT_KNOB, .group = (char *)"/g",
+			       .knob = (char *)"cpu.weight"};
+	struct pf_plan plan = {.steps = &step, .count = 1};
+	struct pf_outcome outcome = {.result = PF_OUTCOME_DONE, .settled_ns = BOOT - SLEPT + 1000};
+	struct pf_tries tries = {};
+	struct pf_repair repair = {.plan = &plan, .outcomes = &outcome, .count = 1,
+				   .was_held = true, .tries = &tries, .sleep_ns = SLEPT};
+	const struct pf_guest_status held = {.state = PF_STATE_HELD};
+	struct pf_acts acts = {};
+
+	(void)state;
+	add_knob(&acts, "/g", "cpu.max", false);
+	add_knob(&acts, "/g", "cpu.weight", false);
+	pf_acts_repaired(&acts, &repair, tell, NULL);
+	assert_int_equal(told_count, 1);
+	pf_acts_expire(&acts, &held, false, 20 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[1].action, PF_EVENT_REPAIRED);
+	assert_int_equal(told[1].doer, 77);
+	/* What came after that, and what is elsewhere, somebody else put right. */
+	outcome.settled_ns = BOOT - SLEPT - 1000;
+	pf_acts_repaired(&acts, &repair, tell, NULL);
+	add_knob(&acts, "/g", "cpu.max", false);
+	add_knob(&acts, "/g/libvirt", "cpu.max", false);
+	told_count = 0;
+	pf_acts_expire(&acts, &held, false, 20 * SECOND, tell, NULL);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[0].action, PF_EVENT_OBSERVED);
+	assert_int_equal(told[1].action, PF_EVENT_OBSERVED);
+	pf_acts_clear(&acts);
+}
+
 static void an_act_is_told_when_what_was_put_off_is_done_or_its_time_is_over(void **state)
 {
 	static const struct pf_tries no_tries;
@@ -732,6 +767,8 @@ int main(void)
 			what_the_service_manager_wrote_without_effect_repairs_nothing_later, setup),
 		cmocka_unit_test_setup(
 			what_systemd_put_right_along_with_another_knob_is_told_with_its_doer, setup),
+		cmocka_unit_test_setup(
+			what_systemd_put_right_along_and_no_plan_had_seen_is_told_with_its_doer, setup),
 		cmocka_unit_test_setup(a_stranger_beside_libvirt_is_who_is_told, setup),
 		cmocka_unit_test_setup(a_stranger_beside_the_service_manager_is_who_is_told, setup),
 		cmocka_unit_test_setup(a_write_that_is_repaired_before_it_returns_is_told_once,

@@ -460,17 +460,23 @@ static void its_end_in_the_middle_leaves_nothing(void **state)
 
 /* ---- letting go --------------------------------------------------------------------------- */
 
+/* Held, and to be let go. */
+static void begin_released(struct here *h)
+{
+	begin(h);
+	pf_carry_out(&h->agent, h->a);
+	settle_a(h);
+	assert_held(&h->w);
+	h->a->released = true;
+}
+
 static void releasing_waits_for_no_pages(void **state)
 {
 	struct pf_err err = {};
 	struct here h;
 
 	(void)state;
-	begin(&h);
-	pf_carry_out(&h.agent, h.a);
-	settle_a(&h);
-	assert_held(&h.w);
-	h.a->released = true;
+	begin_released(&h);
 	pf_gate_shut(h.gate, BASE "/vcpu0", MEMS);
 	assert_int_equal(pf_carry_back(&h.agent, h.a, &err), 1);
 	assert_non_null(h.a->job);
@@ -496,10 +502,7 @@ static void what_a_release_could_not_put_back_is_told_until_it_could(void **stat
 	struct here h;
 
 	(void)state;
-	begin(&h);
-	pf_carry_out(&h.agent, h.a);
-	settle_a(&h);
-	h.a->released = true;
+	begin_released(&h);
 	pf_fake_fail(h.w.fake, "cpuset.cpus", 1, EBUSY);
 	pf_gate_shut(h.gate, BASE "/vcpu0", MEMS);
 	assert_int_equal(pf_carry_back(&h.agent, h.a, &err), 1);
