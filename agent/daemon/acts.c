@@ -6,6 +6,7 @@
 
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
+#include "agent/daemon/remedy.h"
 
 #define SECOND UINT64_C(1000000)
 #define ACTS_MAX 512 /* of one guest */
@@ -13,15 +14,6 @@
 #define PATIENCE_USEC (4 * SECOND)
 /* A repair that fails is tried again after at most a minute. */
 #define REPAIR_PATIENCE_USEC (90 * SECOND)
-
-/* How near an act is to a step. */
-enum rank {
-	RANK_NONE,
-	RANK_HOST,  /* a CPU went or came */
-	RANK_ABOVE, /* the guest, or a group above */
-	RANK_LEAF,
-	RANK_SAME, /* that thread, that knob */
-};
 
 static void clear_act(struct pf_act *act)
 {
@@ -38,22 +30,9 @@ static void forget(struct pf_acts *acts, size_t i)
 	memmove(&acts->items[i], &acts->items[i + 1], (acts->count - i) * sizeof(acts->items[0]));
 }
 
-static bool starts_with(const char *text, const char *prefix)
-{
-	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 static bool same_text(const char *a, const char *b)
 {
 	return a && b && strcmp(a, b) == 0;
-}
-
-/* Whether @group is @above or in it. */
-static bool is_below(const char *group, const char *above)
-{
-	size_t len = strlen(above);
-
-	return starts_with(group, above) && (group[len] == '\0' || group[len] == '/');
 }
 
 /* ---- keeping ----------------------------------------------------------------------------- */
@@ -152,92 +131,6 @@ void pf_acts_clear(struct pf_acts *acts)
 
 /* ---- what repairs what ------------------------------------------------------------------- */
 
-static bool is_cpuset(const char *knob)
-{
-	return starts_with(knob, "cpuset.");
-}
-
-static bool is_control(const char *knob)
-{
-	return starts_with(knob, "cgroup.");
-}
-
-static bool is_nodes(const char *knob)
-{
-	return same_text(knob, "cpuset.mems");
-}
-
-/* Whether a write to @written can be why @knob of a group below differs: nodes are no CPUs. */
-static bool reaches(const char *written, const char *knob)
-{
-	return is_cpuset(written) && knob && is_cpuset(knob) && is_nodes(written) == is_nodes(knob);
-}
-
-static enum rank rank_thread_step(const struct pf_act *act, const struct pf_step *step)
-{
-	bool same = act->event.has_thread && act->event.tid == step->tid;
-	bool leaf = act->has_role && pf_role_equal(act->event.role, step->role);
-	bool mask = step->kind == PF_STEP_AFFINITY;
-
-	switch (act->kind) {
-	case PF_ACT_MASK:
-		return mask && same ? RANK_SAME : RANK_NONE;
-	case PF_ACT_MOVED:
-		if (same)
-			return mask ? RANK_LEAF : RANK_SAME;
-		return act->whole ? RANK_ABOVE : RANK_NONE;
-	case PF_ACT_KNOB:
-		if (!is_control(act->knob) && !(mask && reaches(act->knob, "cpuset.cpus")))
-			return RANK_NONE;
-		if (leaf)
-			return RANK_LEAF;
-		return act->has_role ? RANK_NONE : RANK_ABOVE;
-	case PF_ACT_CPU:
-		return mask ? RANK_HOST : RANK_NONE;
-	}
-	return RANK_NONE;
-}
-
-static enum rank rank_knob_step(const struct pf_act *act, const struct pf_step *step)
-{
-	bool cpuset = step->knob && is_cpuset(step->knob);
-
-	if (act->kind == PF_ACT_CPU)
-		return cpuset ? RANK_HOST : RANK_NONE;
-	if (act->kind != PF_ACT_KNOB || !act->group || !step->group)
-		return RANK_NONE;
-	if (strcmp(act->group, step->group) == 0 &&
-	    (step->kind == PF_STEP_CONTROLLERS ? is_control(act->knob)
-					       : same_text(act->knob, step->knob)))
-		return RANK_SAME;
-	if (is_below(step->group, act->group) &&
-	    (is_control(act->knob) || reaches(act->knob, step->knob)))
-		return RANK_ABOVE;
-	return RANK_NONE;
-}
-
-static enum rank rank_of(const struct pf_act *act, const struct pf_step *step)
-{
-	switch (step->kind) {
-	case PF_STEP_ATTACH:
-	case PF_STEP_AFFINITY:
-		return rank_thread_step(act, step);
-	case PF_STEP_KNOB:
-	case PF_STEP_UNIT_KNOB:
-	case PF_STEP_CONTROLLERS:
-		return rank_knob_step(act, step);
-	case PF_STEP_BRING_BACK:
-	case PF_STEP_MAKE_UNIT:
-		return act->kind == PF_ACT_MOVED && act->whole ? RANK_SAME : RANK_NONE;
-	case PF_STEP_WIDEN:
-		return rank_knob_step(act, step);
-	case PF_STEP_MAKE_GROUP:
-	case PF_STEP_MAKE_BASE:
-		break;
-	}
-	return RANK_NONE;
-}
-
 bool pf_acts_libvirt_after(const struct pf_acts *acts, uint64_t usec)
 {
 	for (size_t i = 0; i < acts->count; i++)
@@ -270,7 +163,7 @@ bool pf_acts_by_stranger(const struct pf_acts *acts, const struct pf_step *step)
 	for (size_t i = 0; i < acts->count; i++) {
 		const struct pf_act *act = &acts->items[i];
 
-		if (rank_of(act, step) == RANK_NONE)
+		if (pf_remedy_rank(act, step) == PF_RANK_NONE)
 			continue;
 		if (may_promise(act) || (act->kind != PF_ACT_CPU && !act->event.has_actor))
 			return false;
@@ -285,8 +178,8 @@ const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_
 
 	for (size_t i = 0; i < acts->count; i++)
 		if (is_in_time(acts, &acts->items[i]) &&
-		    rank_of(&acts->items[i], step) != RANK_NONE &&
-		    (!doer || rank_of(&acts->items[i], step) >= rank_of(doer, step)))
+		    pf_remedy_rank(&acts->items[i], step) != PF_RANK_NONE &&
+		    (!doer || pf_remedy_rank(&acts->items[i], step) >= pf_remedy_rank(doer, step)))
 			doer = &acts->items[i];
 	return doer ? &doer->event : NULL;
 }
@@ -295,13 +188,13 @@ const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_
  * @back: the plan brings the whole process back. All that it does to the guest, its groups that are
  * made anew included, is then the remedy of what moved it.
  */
-static enum rank rank_in(const struct pf_act *act, const struct pf_step *step, bool back)
+static enum pf_rank rank_in(const struct pf_act *act, const struct pf_step *step, bool back)
 {
-	enum rank rank = rank_of(act, step);
+	enum pf_rank rank = pf_remedy_rank(act, step);
 
-	if (back && act->kind == PF_ACT_MOVED && act->whole && rank < RANK_ABOVE &&
+	if (back && act->kind == PF_ACT_MOVED && act->whole && rank < PF_RANK_ABOVE &&
 	    step->kind != PF_STEP_WIDEN)
-		return RANK_ABOVE;
+		return PF_RANK_ABOVE;
 	return rank;
 }
 
@@ -322,11 +215,11 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 	const struct pf_outcome *outcome = &repair->outcomes[step_index];
 	const struct pf_step *step = &repair->plan->steps[step_index];
 	bool back = pf_plan_brings_back(repair->plan);
-	enum rank best = RANK_NONE;
+	enum pf_rank best = PF_RANK_NONE;
 	bool strangers = false;
 
 	for (size_t i = 0; i < acts->count; i++) {
-		enum rank rank = rank_in(&acts->items[i], step, back);
+		enum pf_rank rank = rank_in(&acts->items[i], step, back);
 
 		if (!is_in_time(acts, &acts->items[i]))
 			continue;
@@ -347,7 +240,7 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 			continue;
 		note_outcome(act, outcome);
 	}
-	return best != RANK_NONE;
+	return best != PF_RANK_NONE;
 }
 
 /* What libvirt leaves behind differently than its own XML promises is nobody's drift. */
@@ -522,8 +415,7 @@ static void note_unit_written(struct pf_acts *acts, const struct pf_repair *repa
 			continue;
 		free(acts->unit);
 		acts->unit = strdup(repair->plan->steps[i].group);
-		acts->unit_written_ns =
-			repair->outcomes[i].settled_ns + (uint64_t)repair->sleep_ns;
+		acts->unit_written_ns = repair->outcomes[i].settled_ns + (uint64_t)repair->sleep_ns;
 	}
 }
 
