@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What end-to-end tests run inside the lab besides the agent itself.
 
-e2e-tools: $(B)/e2e/storm $(B)/e2e/table $(B)/e2e/idle.rom $(B)/e2e/busy.rom $(B)/san/tests/unit/bpf/test_causes \
-	$(B)/san/tests/unit/bpf/test_kernel
+e2e-tools: $(B)/e2e/storm $(B)/e2e/table $(B)/e2e/idle.rom $(B)/e2e/busy.rom \
+	$(B)/san/tests/unit/bpf/test_causes $(B)/san/tests/unit/bpf/test_kernel
 
 $(B)/e2e/storm: $(B)/obj/tests/e2e/storm.o $(B)/obj/agent/base/set.o $(B)/obj/agent/base/err.o
 	@mkdir -p $(@D)
