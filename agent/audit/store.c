@@ -40,6 +40,7 @@ struct pf_audit {
 	uint64_t queued_ns;  /* when the first of the queue came */
 	uint64_t lost;       /* in all */
 	uint64_t lost_since; /* wall clock of the first that is not told yet; 0: all are told */
+	size_t under_way;    /* events that the thread is storing now */
 	uint64_t asked;      /* rounds that pf_audit_flush() asked for */
 	uint64_t answered;   /* of those, how many are over */
 	bool stop;
@@ -478,6 +479,7 @@ static void *run(void *ctx)
 		asked = audit->asked;
 		must_try = stop || asked > audit->answered;
 		take_queue(audit);
+		audit->under_way = audit->backlog_count;
 		pthread_mutex_unlock(&audit->lock);
 
 		audit->retry_at_ns = must_try ? 0 : audit->retry_at_ns;
@@ -486,6 +488,7 @@ static void *run(void *ctx)
 		pthread_mutex_lock(&audit->lock);
 		audit->answered = asked;
 		audit->state.waiting = audit->backlog_count;
+		audit->under_way = 0;
 		pthread_cond_broadcast(&audit->done);
 		pthread_mutex_unlock(&audit->lock);
 	}
@@ -617,6 +620,24 @@ int pf_audit_flush(struct pf_audit *audit, struct pf_err *err)
 	return r;
 }
 
+/* Under the lock. */
+static uint64_t unstored(const struct pf_audit *audit)
+{
+	return audit->count + (audit->under_way ?: audit->state.waiting);
+}
+
+uint64_t pf_audit_unstored(struct pf_audit *audit)
+{
+	uint64_t count;
+
+	if (!audit)
+		return 0;
+	pthread_mutex_lock(&audit->lock);
+	count = unstored(audit);
+	pthread_mutex_unlock(&audit->lock);
+	return count;
+}
+
 void pf_audit_configure(struct pf_audit *audit, const struct pf_audit_options *options)
 {
 	if (!audit)
@@ -644,7 +665,7 @@ void pf_audit_take_state(struct pf_audit *audit, struct pf_audit_state *out)
 	if (read(audit->news_fd, &count, sizeof(count)) < 0)
 		count = 0;
 	*out = audit->state;
-	out->waiting += audit->count;
+	out->waiting = unstored(audit);
 	out->lost = audit->lost;
 	audit->state.notice[0] = '\0';
 	pthread_mutex_unlock(&audit->lock);

@@ -69,6 +69,9 @@ void pf_audit_add(struct pf_audit *audit, struct pf_event *event);
  */
 int pf_audit_flush(struct pf_audit *audit, struct pf_err *err);
 
+/* How many events were added and are not stored yet. 0 for NULL. */
+uint64_t pf_audit_unstored(struct pf_audit *audit);
+
 /* Retention and journal of a new configuration; its path and queue_max do not count. */
 void pf_audit_configure(struct pf_audit *audit, const struct pf_audit_options *options);
 

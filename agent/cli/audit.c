@@ -154,7 +154,8 @@ static int show_page(struct audit *audit, bool *more, struct pf_err *err)
 	r = r ?: show_reply(audit, &reply, err);
 	*more = audit->shown - before == PAGE;
 	/* The next page is what came behind it, not the last N again. */
-	audit->filter.last = 0;
+	if (!r || audit->shown > before)
+		audit->filter.last = 0;
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include "agent/daemon/reconcile.h"
 #include "agent/daemon/report.h"
 #include "agent/daemon/tell.h"
+#include "agent/daemon/watching.h"
 #include "agent/model/wire.h"
 #include "agent/source/topology.h"
 
@@ -36,6 +37,7 @@ static int answer_status(void *ctx, const char *name, char **body, struct pf_err
 	struct pf_held *held = NULL;
 	int r = 0;
 
+	pf_watching_catch_up(agent); /* what was done by now is in it */
 	pf_reconcile_look(agent);
 	if (name)
 		r = find(agent, name, &held, err);

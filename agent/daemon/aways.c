@@ -210,6 +210,16 @@ uint64_t pf_aways_expire(struct pf_aways *aways, uint64_t now_usec, pf_tell_fn t
 	return next;
 }
 
+size_t pf_aways_untold(const struct pf_aways *aways)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < aways->count; i++)
+		if (aways->items[i].stays && !aways->items[i].told && !aways->items[i].summed)
+			count++;
+	return count;
+}
+
 void pf_aways_end(struct pf_aways *aways, pid_t tid, pf_tell_fn tell, void *ctx)
 {
 	struct pf_away *away = find(aways, tid);

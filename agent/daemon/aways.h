@@ -44,6 +44,12 @@ void pf_aways_add(struct pf_aways *aways, struct pf_event *event, bool returned,
 /* Tells what is due. Return: when to call again, 0: nothing is waited for. */
 uint64_t pf_aways_expire(struct pf_aways *aways, uint64_t now_usec, pf_tell_fn tell, void *ctx);
 
+/*
+ * How many threads have stays that are still to be told. Those of a thread that floats are not meant:
+ * there are always some, until they are summed up.
+ */
+size_t pf_aways_untold(const struct pf_aways *aways);
+
 /* The thread has ended: what was not told yet is told now. */
 void pf_aways_end(struct pf_aways *aways, pid_t tid, pf_tell_fn tell, void *ctx);
 

@@ -32,25 +32,35 @@ static uint64_t boot_ns(void)
 
 /* ---- words ------------------------------------------------------------------------------- */
 
+#define HOW_LONG_BYTES 40
+
+/* Return: @text, which says for how many seconds; nothing within the first one. */
+static const char *how_long(uint64_t seconds, char text[static HOW_LONG_BYTES])
+{
+	text[0] = '\0';
+	if (seconds)
+		snprintf(text, HOW_LONG_BYTES, ", for %" PRIu64 " s now", seconds);
+	return text;
+}
+
 /* Of a step that is being done. */
 static char *words_of(const struct pf_step *step, uint64_t seconds)
 {
 	pf_auto_free char *what = pf_step_describe(step);
+	char since[HOW_LONG_BYTES];
 	char *text = NULL;
 	int n;
 
 	if (!what)
 		return NULL;
 	if (step->knob && strcmp(step->knob, "cpuset.mems") == 0)
-		n = asprintf(&text,
-			     "memory is being moved to nodes %s, for %" PRIu64 " s now: "
-			     "'%s' has not returned",
-			     step->value, seconds, what);
+		n = asprintf(&text, "memory is being moved to nodes %s%s: '%s' has not returned",
+			     step->value, how_long(seconds, since), what);
 	else
 		n = asprintf(&text,
-			     "'%s' has not returned for %" PRIu64 " s now: the kernel lets "
-			     "it wait while it moves any process's memory",
-			     what, seconds);
+			     "'%s' has not returned%s: the kernel lets it wait while it moves "
+			     "any process's memory",
+			     what, how_long(seconds, since));
 	return n < 0 ? NULL : text;
 }
 
@@ -59,16 +69,17 @@ char *pf_carry_words(const struct pf_held *held, uint64_t now_usec)
 	uint64_t seconds = (now_usec - held->job_usec) / 1000000;
 	const struct pf_run *run = held->job ? held->job->run : NULL;
 	size_t at = run ? run->at : 0;
+	char since[HOW_LONG_BYTES];
 	char *text = NULL;
 
 	if (!held->job)
 		return NULL;
 	if (run && at < run->plan.count)
 		return words_of(&run->plan.steps[at], seconds);
-	if (asprintf(&text, "%s, for %" PRIu64 " s now",
+	if (asprintf(&text, "%s%s",
 		     run ? "what was done is about to be read back"
 			 : "what was found before the first change is being put back",
-		     seconds) < 0)
+		     how_long(seconds, since)) < 0)
 		return NULL;
 	return text;
 }

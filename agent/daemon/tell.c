@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/audit/store.h"
 #include "agent/base/array.h"
 #include "agent/base/cleanup.h"
 #include "agent/base/log.h"
@@ -179,6 +180,7 @@ static int copy_status(const struct pf_held *held, struct pf_guest_status *out)
 	out->mode = from->mode;
 	out->isolation = from->isolation;
 	out->state = from->state;
+	out->untold = held->acts.count + pf_aways_untold(&held->aways);
 	if (copy_text(&out->name, from->name) || copy_text(&out->reason, from->reason))
 		return -ENOMEM;
 	r = copy_threads(from, out);
@@ -316,6 +318,7 @@ int pf_tell_status(struct pf_agent *agent, const struct pf_held *only, struct pf
 	out->nodes_online = agent->host.nodes_online;
 	out->agent_version = strdup(PF_VERSION);
 	out->libvirt = pf_tell_libvirt(agent);
+	out->unstored = pf_audit_unstored(agent->audit);
 	r = out->agent_version && out->libvirt ? 0 : -ENOMEM;
 	if (!r)
 		r = add_capabilities(agent, out);

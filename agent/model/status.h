@@ -82,6 +82,7 @@ struct pf_guest_status {
 	char *reason; /* NULL when there is nothing to say */
 	char *under_way; /* what is being done to it and has not returned; NULL: nothing */
 	char *not_put_back; /* why the last release left something; NULL: it did not */
+	uint64_t untold; /* acts and stays outside of which it is not known yet what comes of them */
 	struct pf_thread_status *threads;
 	size_t thread_count;
 	struct pf_knob_status *knobs;
@@ -108,6 +109,7 @@ struct pf_status {
 	struct pf_set cpus_online;
 	struct pf_set nodes_online;
 	char *libvirt; /* "connected", or what is wrong */
+	uint64_t unstored; /* events that are told and not on record yet */
 	struct pf_capability *capabilities;
 	size_t capability_count;
 	struct pf_guest_status *guests; /* ascending by name */

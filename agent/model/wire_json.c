@@ -153,6 +153,18 @@ int pf_json_get_pid(const json_t *object, const char *key, pid_t *out, struct pf
 	return r;
 }
 
+int pf_json_get_count(const json_t *object, const char *key, uint64_t *out, struct pf_err *err)
+{
+	json_int_t number = 0;
+	int r = 0;
+
+	if (json_object_get(object, key))
+		r = pf_json_get_number(object, key, 0, LLONG_MAX, &number, err);
+	if (r == 0)
+		*out = (uint64_t)number;
+	return r;
+}
+
 int pf_json_get_bool(const json_t *object, const char *key, bool *out, struct pf_err *err)
 {
 	const json_t *value = json_object_get(object, key);

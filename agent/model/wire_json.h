@@ -91,6 +91,9 @@ int pf_json_get_pid(const json_t *object, const char *key, pid_t *out, struct pf
 /* A missing one is false: an older agent does not say it. */
 int pf_json_get_bool(const json_t *object, const char *key, bool *out, struct pf_err *err);
 
+/* A missing one is 0, likewise. */
+int pf_json_get_count(const json_t *object, const char *key, uint64_t *out, struct pf_err *err);
+
 int pf_json_get_set(const json_t *object, const char *key, struct pf_set *out,
 		    struct pf_err *err);
 

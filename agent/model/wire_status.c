@@ -71,7 +71,7 @@ static json_t *make_finding(const struct pf_finding *finding)
 
 static json_t *make_guest(const struct pf_guest_status *guest)
 {
-	return json_pack("{s:o, s:o, s:i, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:i, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o}",
 			 "uuid", pf_wire_text(guest->uuid),
 			 "name", pf_wire_text(guest->name ?: ""),
 			 "pid", (int)guest->pid,
@@ -83,6 +83,7 @@ static json_t *make_guest(const struct pf_guest_status *guest)
 			 "reason", pf_wire_text(guest->reason),
 			 "under_way", pf_wire_text(guest->under_way),
 			 "not_put_back", pf_wire_text(guest->not_put_back),
+			 "untold", (json_int_t)guest->untold,
 			 "threads", make_array(guest->threads, guest->thread_count, make_thread),
 			 "knobs", make_array(guest->knobs, guest->knob_count, make_knob),
 			 "memory", make_array(guest->cells, guest->cell_count, make_cell),
@@ -120,8 +121,10 @@ static json_t *make_status_host(const struct pf_status *status)
 
 int pf_wire_encode_status(const struct pf_status *status, char **out)
 {
-	return pf_json_dump(json_pack("{s:o, s:o, s:o, s:o}", "host", make_status_host(status),
-				      "libvirt", pf_wire_text(status->libvirt), "capabilities",
+	return pf_json_dump(json_pack("{s:o, s:o, s:I, s:o, s:o}", "host",
+				      make_status_host(status), "libvirt",
+				      pf_wire_text(status->libvirt), "unstored",
+				      (json_int_t)status->unstored, "capabilities",
 				      make_capabilities(status), "guests",
 				      make_array(status->guests, status->guest_count, make_guest)),
 			    JSON_COMPACT, out);
@@ -236,6 +239,7 @@ static int read_guest(const json_t *json, struct pf_guest_status *guest, struct 
 	r = r ?: pf_json_copy_optional(json, "reason", &guest->reason, err);
 	r = r ?: pf_json_copy_optional(json, "under_way", &guest->under_way, err);
 	r = r ?: pf_json_copy_optional(json, "not_put_back", &guest->not_put_back, err);
+	r = r ?: pf_json_get_count(json, "untold", &guest->untold, err);
 	r = r ?: read_array(json, "threads", &guest->threads, &guest->thread_count, read_thread,
 			    err);
 	r = r ?: read_array(json, "knobs", &guest->knobs, &guest->knob_count, read_knob, err);
@@ -279,6 +283,7 @@ static int read_status(const json_t *json, struct pf_status *status, struct pf_e
 	r = r ?: pf_json_get_set(host, "nodes_online", &status->nodes_online, err);
 	r = r ?: pf_json_copy_optional(host, "agent_version", &status->agent_version, err);
 	r = r ?: pf_json_copy_optional(json, "libvirt", &status->libvirt, err);
+	r = r ?: pf_json_get_count(json, "unstored", &status->unstored, err);
 	r = r ?: read_capabilities(json, status, err);
 	return r ?: read_array(json, "guests", &status->guests, &status->guest_count, read_guest,
 			       err);

@@ -154,6 +154,7 @@ test_a_killed_agent_loses_nothing_that_was_stored()
 	agent_stop KILL
 	# Without the agent, it is read itself.
 	"$PINFOLD" audit --json 2> /tmp/note > /tmp/dead.json
+	is "$(tail -n 1 /tmp/dead.json)" "$PINFOLD" audit --json -n 1
 	grep -q "reading $RECORD itself" /tmp/note
 	cmp /tmp/before.json /tmp/dead.json
 	intact 1

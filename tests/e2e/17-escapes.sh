@@ -4,7 +4,8 @@
 # What the eBPF programs see of real guests: who did what to which thread, once an act, and how long
 # it took to be put right.
 
-EVENTS_FROM=/tmp/events.from
+source tests/e2e/since.sh
+
 PINS=/sys/fs/bpf/pinfold
 
 pinned()
@@ -38,21 +39,6 @@ watched()
 	grep -q "eBPF programs" "$AGENT_LOG" && "$PINFOLD" status "$1" --check
 }
 
-# newest: number of the newest event; the store writes in batches.
-newest()
-{
-	"$PINFOLD" audit --json | tail -n 1 | jq -r '.seq // 0'
-}
-
-# since: what follows counts from here.
-since()
-{
-	local last
-	sleep 2
-	last=$(newest)
-	echo "${last:-0}" > "$EVENTS_FROM"
-}
-
 # events GUEST KIND: one line each, since then: cause action tid role actor uid cgroup latency
 # outside, separated by "|"; "-" for the agent's own.
 events()
@@ -73,7 +59,7 @@ count_of()
 told_once()
 {
 	wait_for 20 events_match "$@" || { echo "no $2 of $1 like '$3':"; events "$1" "$2"; return 1; }
-	sleep 6
+	wait_for 20 on_record "$1"
 	is 1 count_of "$@" || { events "$1" "$2"; return 1; }
 }
 
@@ -168,7 +154,7 @@ test_a_pinned_cpu_offline_is_why_its_thread_escapes()
 	write_knob /sys/devices/system/cpu/cpu2/online 1
 	becomes 2 allowed "$tid"
 	becomes_held kappa
-	sleep 6
+	wait_for 20 on_record kappa
 	is 1 count_of kappa escape "^(cpu-offline|fallback)\|observed\|$tid\|vcpu 0\|.*\|-\|-$"
 	is 1 count_of kappa escape "^[a-z-]+\|observed\|$tid\|vcpu 0\|.*\|-\|[0-9]+$"
 }
@@ -266,20 +252,32 @@ has_pages_on()
 	(($(pages_on "$1" "$2") >= $3))
 }
 
-test_numa_balancing_that_moves_a_thread_is_the_cause()
+# balanced: NUMA balancing has taken a thread to its memory; the load balancer may have been quicker.
+balanced()
 {
-	local base tid
-	base=$(lab_scope loose)
-	still
-	# Memory may be on node 2 alone, so that only the thread can be moved to it.
-	write_knob "$base/emulator/cpuset.mems" 2
+	local tid
 	touch_memory 16 2 2 2-5
 	tid=$(touch_tid)
 	since
 	balancing 1
 	echo go >&8
 	wait_for 60 ran_on "$tid" "4 5"
-	told_once loose escape "^numa-balancing\|observed\|$tid\|emulator\|-\|"
+	wait_for 5 events_match loose escape "^numa-balancing\|observed\|$tid\|emulator\|-\|"
+}
+
+test_numa_balancing_that_moves_a_thread_is_the_cause()
+{
+	local base tries=0
+	base=$(lab_scope loose)
+	still
+	# Memory may be on node 2 alone, so that only the thread can be moved to it.
+	write_knob "$base/emulator/cpuset.mems" 2
+	until balanced; do
+		events loose escape
+		touch_end
+		((++tries < 5))
+	done
+	told_once loose escape "^numa-balancing\|observed\|$(touch_tid)\|emulator\|-\|"
 	touch_end
 	write_knob "$base/emulator/cpuset.mems" 1
 	again

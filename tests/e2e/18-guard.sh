@@ -6,7 +6,8 @@
 # Mode guard: what strangers do to a guest is refused and recorded; libvirt, systemd, QEMU and Pinfold
 # go on as before, and so does everybody with everything else.
 
-EVENTS_FROM=/tmp/events.from
+source tests/e2e/since.sh
+
 PINS=/sys/fs/bpf/pinfold
 FOREIGN=/sys/fs/cgroup/pf-foreign
 GUARD=$'[defaults]\nmode = guard\n[agent]\nlog-level = debug'
@@ -49,20 +50,6 @@ guards()
 	! taskset -pc "$(allowed "$tid")" "$tid"
 }
 
-# newest: number of the newest event; the store writes in batches.
-newest()
-{
-	"$PINFOLD" audit --json | tail -n 1 | jq -r '.seq // 0'
-}
-
-since()
-{
-	local last
-	sleep 2
-	last=$(newest)
-	echo "${last:-0}" > "$EVENTS_FROM"
-}
-
 # refusals: a line each, since then: guest kind cause tid role actor cgroup detail, "|" between.
 refusals()
 {
@@ -84,7 +71,7 @@ told()
 	for pattern in "$@"; do
 		wait_for 20 refused_like "$pattern" || { echo "none like $pattern:"; refusals; return 1; }
 	done
-	sleep 2
+	wait_for 20 on_record
 	refusals
 	for pattern in "$@"; do
 		is 1 grep -cE -- "$pattern" <<< "$(refusals)"
@@ -94,7 +81,7 @@ told()
 
 told_nothing()
 {
-	sleep 3
+	wait_for 20 on_record
 	[[ -z $(refusals) ]] || { refusals; return 1; }
 }
 

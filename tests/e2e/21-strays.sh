@@ -4,7 +4,8 @@
 # A whole guest moved out of its scope by one thread id, and slices that keep CPUs from it after
 # their administrator took that back.
 
-EVENTS_FROM=/tmp/strays.from
+source tests/e2e/since.sh
+
 MACHINE=/sys/fs/cgroup/machine.slice
 FOREIGN=/sys/fs/cgroup/system.slice/foreign.service
 
@@ -30,12 +31,6 @@ teardown()
 	lab_guest_destroy seen
 	systemctl stop foreign
 	systemctl revert machine.slice
-}
-
-since()
-{
-	sleep 2
-	"$PINFOLD" audit --json | tail -n 1 | jq -r '.seq // 0' > "$EVENTS_FROM"
 }
 
 # drifts GUEST: one line each, since then: cause action actor[pid] latency
@@ -109,7 +104,7 @@ test_a_guest_moved_out_is_brought_back_once_with_its_doer()
 	is "$scope" lab_scope stray
 	wait_for 20 machine_is_known
 	wait_for 20 drifts_one stray
-	sleep 5
+	wait_for 20 on_record stray
 	is 1 drift_count stray || { drifts stray; return 1; }
 	drifts stray | grep -E '^cgroup-move\|repaired\|bash\[[0-9]+\]\|[0-9]+$'
 	says stray "are gone until the guest is started again"
@@ -136,7 +131,7 @@ test_systemd_and_a_new_agent_leave_it_there()
 	becomes_held stray
 	at_home
 	values_are_promised
-	sleep 3
+	wait_for 20 on_record stray
 	is 0 drift_count stray || { drifts stray; return 1; }
 }
 
@@ -192,7 +187,7 @@ test_an_observed_guest_is_told_and_not_moved()
 	move_out seen
 	wait_for 30 says seen "somebody moved it out"
 	wait_for 30 test ! -e "$(echo "$MACHINE"/machine-qemu*seen.scope)"
-	sleep 5
+	wait_for 20 on_record seen
 	is observed state seen
 	reason seen | grep -F "was moved to /system.slice/foreign.service, belongs in /machine.slice/"
 	is "${FOREIGN#/sys/fs/cgroup}" leaf_of "$pid"

@@ -31,6 +31,7 @@ setup()
 
 teardown()
 {
+	[[ ! -e $HOG ]] || echo "1:0 wbps=max" > "$HOG/io.max"
 	agent_stop
 	unwatch_writes
 	lab_guest_destroy nu
@@ -163,7 +164,7 @@ test_taskset_outside_the_cpuset_changes_nothing_and_is_not_told()
 	since
 	refuses 1 taskset -pc 7 "$tid"
 	is 3,5 allowed "$tid"
-	sleep 5
+	wait_for 20 on_record nu
 	no_drift nu
 	never_ours nu
 }
@@ -451,35 +452,35 @@ test_a_fight_is_backed_off_from_told_once_and_won_in_the_end()
 # ---- memory that is being moved --------------------------------------------------------------
 
 # The kernel moves the pages of one process after the other, and no write to a cpuset returns before
-# those that came first. HOG's take long, since every page interrupts the CPUs that it keeps busy; they
-# are done with as soon as it has ended.
+# those that came first. HOG's page is just being written back to a disk that takes two bytes a second
+# from it, and a page under writeback is not moved before that is done: all wait for hog_end.
 HOG=/sys/fs/cgroup/hog
 
 hog_start()
 {
+	modprobe brd rd_nr=1 rd_size=64
+	wait_for 10 test -b /dev/ram0
+	echo "+io +memory" > /sys/fs/cgroup/cgroup.subtree_control
 	mkdir "$HOG"
 	echo 3 > "$HOG/cpuset.mems"
+	echo "1:0 wbps=2" > "$HOG/io.max"
 	bash -c 'echo $$ > "$1/cgroup.procs"; exec python3 -c "
-import hashlib, mmap, threading
-MADV_NOHUGEPAGE = 15
-m = mmap.mmap(-1, 200 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-m.madvise(MADV_NOHUGEPAGE)
-for i in range(200):
-    m.write(b\"x\" * (1 << 20))
-def spin():
-    while True:
-        hashlib.sha256(m[:1 << 20])
-for i in range(2):
-    threading.Thread(target=spin, daemon=True).start()
-print(\"ready\", flush=True)
-spin()"' hog "$HOG" > /tmp/hog.out 2>&1 &
+import mmap, os
+m = mmap.mmap(os.open(\"/dev/ram0\", os.O_RDWR), mmap.PAGESIZE)
+m[0] = 1
+m.flush()"' hog "$HOG" &
 	echo $! > /tmp/hog.pid
 	disown
-	wait_for 60 grep -q ready /tmp/hog.out
+	wait_for 30 is_written_back
 	bash -c 'echo 0 > "$1/cpuset.mems"' hog "$HOG" &
 	echo $! > /tmp/hog.writer
 	disown
 	wait_for 30 is 0 cat "$HOG/cpuset.mems"
+}
+
+is_written_back()
+{
+	grep "file=/dev/ram0 .* writeback=1 .*N3=1" "/proc/$(cat /tmp/hog.pid)/numa_maps"
 }
 
 hog_moves()
@@ -489,9 +490,11 @@ hog_moves()
 
 hog_end()
 {
-	kill -KILL "$(cat /tmp/hog.pid)"
+	hog_moves
+	echo "1:0 wbps=max" > "$HOG/io.max"
 	wait_for 60 never hog_moves
 	wait_for 30 rmdir "$HOG"
+	rmmod brd
 }
 
 test_other_guests_are_held_and_the_agent_answers_while_memory_is_moved()

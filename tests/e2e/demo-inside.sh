@@ -43,7 +43,7 @@ steps_planned()
 }
 
 say "A guest starts under libvirt: 4 vCPUs, vCPU 0 -> CPU 8, vCPU 1 -> CPU 16, memory on node 1"
-lab_guest_start tests/lab/seed.xml || exit 1
+lab_guest_start seed tests/lab/seed.xml || exit 1
 say "The agent starts, and finds what libvirt has promised"
 agent_start || exit 1
 true_that "every promise is held" held state seed

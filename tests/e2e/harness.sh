@@ -144,6 +144,12 @@ becomes_held()
 	wait_for "$PATIENCE" held "$@" || held "$@"
 }
 
+# on_record [GUEST]: of what was done to it by now, nothing is waited for to be told or stored.
+on_record()
+{
+	"$PINFOLD" status "$@" --json | jq -e '.unstored == 0 and all(.guests[]; .untold == 0)'
+}
+
 # state GUEST, reason GUEST, finding GUEST
 state()
 {
@@ -171,7 +177,7 @@ guest()
 	local file
 	file=$(mktemp /tmp/guest.XXXXXX)
 	lab_guest_xml "$@" > "$file"
-	lab_guest_start "$file"
+	lab_guest_start "$1" "$file"
 }
 
 # never COMMAND...: it must not succeed (bash's own ! does not stop a test).

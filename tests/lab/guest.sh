@@ -103,14 +103,10 @@ _lab_cells()
 	echo "</numa></cpu>"
 }
 
-# lab_guest_start FILE.xml: starts it (transient) and waits until its vCPUs run.
+# lab_guest_start NAME FILE.xml: starts it (transient) and waits until its vCPUs run.
 lab_guest_start()
 {
-	local name
-	virsh -q create "$1" || return
-	name=$(python3 -IS -c 'import sys, xml.etree.ElementTree as t
-print(t.parse(sys.argv[1]).findtext("name"))' "$1")
-	wait_for 60 vcpu_tid "$name" 0
+	virsh -q create "$2" && wait_for 60 vcpu_tid "$1" 0
 }
 
 # lab_guest_destroy NAME: ends the guest and waits for its process and groups to be gone.

@@ -144,10 +144,9 @@ static void events_are_stored_without_being_asked_to(void **state)
 	assert_int_equal(pf_audit_flush(audit, NULL), 0);
 	usleep(50000);
 	add_events(audit, 0, 3);
-	for (int i = 0; i < 1000 && now.head < 3; i++) {
-		usleep(10000);
-		state_of(audit, &now);
-	}
+	for (int i = 0; i < 10000 && pf_audit_unstored(audit); i++)
+		usleep(1000);
+	state_of(audit, &now);
 	assert_int_equal(now.head, 3);
 	assert_int_equal(now.waiting, 0);
 	assert_string_equal(now.problem, "");
@@ -267,6 +266,7 @@ static void without_room_events_wait_and_the_rest_is_counted(void **state)
 	state_of(audit, &now);
 	assert_string_equal(now.problem, err.text);
 	assert_int_equal(now.waiting, 80);
+	assert_int_equal(pf_audit_unstored(audit), 80);
 	assert_int_equal(now.lost, 0);
 	/* The next ones find 20 places: the oldest are kept. */
 	add_events(audit, 80, 70);

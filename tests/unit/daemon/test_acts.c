@@ -586,8 +586,10 @@ static void a_short_stay_is_one_event_with_its_length(void **state)
 	stay(&aways, false, false, 0, SECOND);
 	assert_int_equal(pf_aways_expire(&aways, SECOND, tell, NULL), 2 * SECOND);
 	assert_int_equal(told_count, 0);
+	assert_int_equal(pf_aways_untold(&aways), 1);
 	stay(&aways, true, false, 1234, SECOND + 5);
 	assert_int_equal(told_count, 1);
+	assert_int_equal(pf_aways_untold(&aways), 0);
 	assert_true(told[0].has_outside);
 	assert_int_equal(told[0].outside_ns, 1234);
 	assert_int_equal(pf_aways_expire(&aways, 9 * SECOND, tell, NULL), 0);
@@ -605,6 +607,7 @@ static void a_long_stay_is_told_when_it_is_a_second_old_and_when_it_ends(void **
 	pf_aways_expire(&aways, 2 * SECOND, tell, NULL);
 	pf_aways_expire(&aways, 3 * SECOND, tell, NULL);
 	assert_int_equal(told_count, 1);
+	assert_int_equal(pf_aways_untold(&aways), 0);
 	assert_false(told[0].has_outside);
 	stay(&aways, true, false, 5555, 4 * SECOND);
 	assert_int_equal(told_count, 2);
@@ -623,6 +626,7 @@ static void a_floating_threads_stays_are_summed_up(void **state)
 		stay(&aways, true, false, 100, SECOND);
 	}
 	assert_int_equal(told_count, 0);
+	assert_int_equal(pf_aways_untold(&aways), 0);
 	pf_aways_expire(&aways, 11 * SECOND, tell, NULL);
 	assert_int_equal(told_count, 1);
 	assert_int_equal(told[0].outside_ns, 500);
@@ -717,8 +721,10 @@ static void a_thread_that_flips_is_told_once_and_then_summed_up(void **state)
 	assert_int_equal(told[0].outside_ns, 10);
 	assert_int_equal(told[0].suppressed, 0);
 	assert_int_equal(pf_aways_expire(&aways, 3 * SECOND, tell, NULL), 11 * SECOND + 1000);
+	assert_int_equal(pf_aways_untold(&aways), 1);
 	pf_aways_expire(&aways, 12 * SECOND, tell, NULL);
 	assert_int_equal(told_count, 2);
+	assert_int_equal(pf_aways_untold(&aways), 0);
 	assert_int_equal(told[1].outside_ns, 990);
 	assert_int_equal(told[1].suppressed, 98);
 	assert_int_equal(aways.count, 0);
