@@ -185,15 +185,22 @@ const struct pf_event *pf_acts_doer(const struct pf_acts *acts, const struct pf_
 }
 
 /*
- * @back: the plan brings the whole process back. All that it does to the guest, its groups that are
- * made anew included, is then the remedy of what moved it.
+ * As the rank of a remedy, but that of the whole plan counts, too.
+ *
+ * Where it brings the whole process back, all that it does to the guest, its groups that are made
+ * anew included, is the remedy of what moved it. Where it follows a new promise, what libvirt had the
+ * service manager write to the scope is not why a group below is another.
  */
-static enum pf_rank rank_in(const struct pf_act *act, const struct pf_step *step, bool back)
+static enum pf_rank rank_in(const struct pf_repair *repair, const struct pf_act *act,
+			    const struct pf_step *step)
 {
 	enum pf_rank rank = pf_remedy_rank(act, step);
 
-	if (back && act->kind == PF_ACT_MOVED && act->whole && rank < PF_RANK_ABOVE &&
-	    step->kind != PF_STEP_WIDEN)
+	if (repair->promised && act->kind == PF_ACT_KNOB && act->by_manager && !act->above &&
+	    rank == PF_RANK_ABOVE)
+		return PF_RANK_NONE;
+	if (pf_plan_brings_back(repair->plan) && act->kind == PF_ACT_MOVED && act->whole &&
+	    rank < PF_RANK_ABOVE && step->kind != PF_STEP_WIDEN)
 		return PF_RANK_ABOVE;
 	return rank;
 }
@@ -214,12 +221,11 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 {
 	const struct pf_outcome *outcome = &repair->outcomes[step_index];
 	const struct pf_step *step = &repair->plan->steps[step_index];
-	bool back = pf_plan_brings_back(repair->plan);
 	enum pf_rank best = PF_RANK_NONE;
 	bool strangers = false;
 
 	for (size_t i = 0; i < acts->count; i++) {
-		enum pf_rank rank = rank_in(&acts->items[i], step, back);
+		enum pf_rank rank = rank_in(repair, &acts->items[i], step);
 
 		if (!is_in_time(acts, &acts->items[i]))
 			continue;
@@ -235,7 +241,7 @@ static bool settle(struct pf_acts *acts, const struct pf_repair *repair, size_t 
 		 * libvirt writes what it promises, and the service manager what we tell it: where
 		 * somebody else wrote, too, it's theirs.
 		 */
-		if (!is_in_time(acts, act) || rank_in(act, step, back) != best ||
+		if (!is_in_time(acts, act) || rank_in(repair, act, step) != best ||
 		    (strangers && may_promise(act)))
 			continue;
 		note_outcome(act, outcome);

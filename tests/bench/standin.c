@@ -340,8 +340,8 @@ static void stop(struct guest *guests, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++)
 		kill(guests[i].pid, SIGKILL);
-	while (wait(NULL) > 0)
-		;
+	for (unsigned int i = 0; i < count; i++) /* whoever started us may have left us other children */
+		waitpid(guests[i].pid, NULL, 0);
 	for (unsigned int i = 0; i < count; i++)
 		remove_groups(&guests[i]);
 }

@@ -45,7 +45,8 @@ skipped=$(grep -ci '^ok .*# skip' "$log")
 if [[ $((failed + skipped)) != 0 ]]; then
 	echo
 	echo "what failed or was skipped:"
-	grep -E '^not ok |^ok .*# [Ss][Kk][Ii][Pp]' "$log"
+	awk '/^not ok |^ok .*# [Ss][Kk][Ii][Pp]/ { print; left = 100; next }
+		/^#/ && left-- > 0 { print; next } { left = 0 }' "$log" | head -n 400
 fi
 echo
 echo "took $((SECONDS - started)) s; the whole output is in $log"

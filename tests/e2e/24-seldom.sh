@@ -41,9 +41,14 @@ standin_pid()
 	sed -n "s/^<domstatus .* pid='\\([0-9]*\\)'.*/\\1/p" "/tmp/seldom/state/$1.xml"
 }
 
+# helper_tid PID: of each such thread, if there is one.
 helper_tid()
 {
-	grep -l '^vhost-1$' "/proc/$1/task"/*/comm | sed 's|.*task/\([0-9]*\)/comm|\1|'
+	local file tids=()
+	for file in "/proc/$1/task"/*/comm; do
+		[[ $(cat "$file") != vhost-1 ]] || tids+=("$(cut -d/ -f5 <<< "$file")")
+	done
+	((${#tids[@]})) && printf '%s\n' "${tids[@]}"
 }
 
 # logged WORDS: the agent has said so since the mark.
