@@ -20,6 +20,7 @@
 
 #define AGAIN_USEC UINT64_C(20000)
 #define CROWD_USEC UINT64_C(1000000)
+#define WORD_EVERY_USEC UINT64_C(2000000)
 /* The safety net's pace, whatever there is to look at. */
 #define SWEEP_EVERY_USEC UINT64_C(180000000)
 /* Besides, whom the guard lets past is looked up with it: a libvirtd that was just upgraded waits. */
@@ -357,11 +358,16 @@ static void pass_over(struct pf_agent *agent)
 	pf_watching_passed(agent);
 }
 
-/* A look for the sake of new threads stays due: they may not have had their names in this one. */
+/*
+ * A look for the sake of new threads stays due: they may not have had their names in this one. What
+ * keeps CPUs from a guest may be a word to systemd, and no hook hears when that is taken back.
+ */
 static void turn(struct pf_agent *agent, struct pf_held *held)
 {
-	uint64_t when = take_turn(agent, held);
+	uint64_t when = take_turn(agent, held), asked = pf_now_usec() + WORD_EVERY_USEC;
 
+	if (agent->bus && held->view.held_back && (!when || asked < when))
+		when = asked;
 	if (held->newcomer_usec > held->looked_usec && (!when || held->newcomer_usec < when))
 		when = held->newcomer_usec;
 	held->due_usec = when;

@@ -329,6 +329,7 @@ void pf_view_keep(struct pf_view *view, const struct pf_guest *guest,
 		  const struct pf_placement *placement, const struct pf_actual *actual)
 {
 	pf_view_clear(view);
+	view->held_back = actual->above_count > 0;
 	if (!is_settled(placement, actual))
 		return;
 	view->known = true;

@@ -41,6 +41,7 @@ struct pf_view_task {
 
 struct pf_view {
 	bool known;
+	bool held_back; /* a group above keeps promised CPUs or nodes from it, known or not */
 	pid_t pid;
 	char *cgroup; /* as in struct pf_guest, and so are the threads */
 	struct pf_thread *threads;

@@ -56,20 +56,24 @@ in_one_piece() {
 	rm "$piece"
 }
 
+# A host lives as long as its suites may take on a machine that has other things to do, too.
+LIFETIME=5000
+
 # The functions below use each other's variables: a lane is a subshell with one host at most.
+# try_boot HOST SECONDS
 try_boot() {
 	local topology mode rest lsm='' kernel=''
 	read -r topology mode rest <<< "$1"
 	[[ $rest == lsm=* ]] && lsm=${rest#lsm=} || kernel=$rest
 	name="check$lane-$topology-$mode${rest:+-${rest//[^a-z0-9.]/-}}"
-	$lab boot --name "$name" --topology "$topology" "--$mode" \
+	$lab boot --name "$name" --topology "$topology" "--$mode" --lifetime $LIFETIME --within "$2" \
 		${kernel:+--kernel "$kernel"} ${lsm:+--lsm "$lsm"} 2>&1 | sed 's/^/# /'
 }
 
 boot() {
 	echo "# boot $1"
-	# An emulated kernel on a busy machine may lock up on its way; what runs in it does not count yet.
-	if try_boot "$1" || try_boot "$1"; then
+	# An emulated kernel may lock up on its way; what runs in it does not count yet. It takes 20 s.
+	if try_boot "$1" 120 || try_boot "$1" 120 || try_boot "$1" 300; then
 		echo "ok - lab: a host of $1 boots"
 		up=$1
 		echo "$name" > "$work/up.$lane"

@@ -421,6 +421,24 @@ static void a_guest_out_of_its_place_is_looked_at_in_full(void **state)
 	assert_false(f.view.known);
 }
 
+static void a_guest_that_a_group_above_holds_back_is_looked_at_in_full(void **state)
+{
+	PF_CLEANUP(pf_actual_clear) struct pf_actual actual = {};
+
+	(void)state;
+	look(&f.view, &actual);
+	pf_view_keep(&f.view, &f.guest, &f.placement, &actual);
+	assert_false(f.view.held_back);
+	actual.above = calloc(1, sizeof(*actual.above));
+	assert_non_null(actual.above);
+	actual.above_count = 1;
+	pf_view_keep(&f.view, &f.guest, &f.placement, &actual);
+	assert_true(f.view.held_back);
+	assert_false(f.view.known);
+	look_again();
+	assert_false(f.view.held_back);
+}
+
 /* ---- any acts in any order ----------------------------------------------------------------- */
 
 static size_t any(size_t count)
@@ -508,6 +526,7 @@ int main(void)
 		TEST(a_group_that_is_missing_is_looked_for_each_time),
 		TEST(the_type_of_a_group_made_anew_is_read),
 		TEST(a_guest_out_of_its_place_is_looked_at_in_full),
+		TEST(a_guest_that_a_group_above_holds_back_is_looked_at_in_full),
 		TEST(acts_of_every_kind_hide_none_of_each_other),
 	};
 
