@@ -294,10 +294,12 @@ static void tell_failed(struct pf_act *act, pf_tell_fn tell, void *ctx)
 
 /* ---- repairs without a known act --------------------------------------------------------- */
 
-static bool thread_was_kept(const struct pf_repair *repair, pid_t tid)
+/* A thread that was taken for another one before it had its name was not kept where it belongs. */
+static bool thread_was_kept(const struct pf_repair *repair, const struct pf_step *step)
 {
 	for (size_t i = 0; i < repair->kept_count; i++)
-		if (repair->kept[i].tid == tid)
+		if (repair->kept[i].tid == step->tid &&
+		    pf_role_equal(repair->kept[i].role, step->role))
 			return true;
 	return false;
 }
@@ -321,7 +323,7 @@ static bool was_kept(const struct pf_repair *repair, const struct pf_step *step)
 	switch (step->kind) {
 	case PF_STEP_ATTACH:
 	case PF_STEP_AFFINITY:
-		return thread_was_kept(repair, step->tid);
+		return thread_was_kept(repair, step);
 	case PF_STEP_KNOB:
 		return role_was_kept(repair, step->role);
 	case PF_STEP_UNIT_KNOB:

@@ -41,6 +41,7 @@ struct pf_watching {
 	sd_event_source *ring;
 	sd_event_source *again;	 /* instead of ring while records come in numbers */
 	sd_event_source *expiry; /* acts and stays whose time is over */
+	sd_event_source *net;	 /* looks for records that nobody has announced */
 	bool counting; /* losses of some guest are to be counted */
 	uint64_t counted_usec;
 	uint64_t missing_told;

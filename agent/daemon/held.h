@@ -65,6 +65,7 @@ struct pf_held {
 	uint64_t looked_usec;  /* the newest pass */
 	uint64_t swept_usec;   /* the newest that read all of it */
 	uint64_t newcomer_usec; /* the newest look for the sake of new threads */
+	uint64_t late_name_usec; /* the second one for their sake */
 	unsigned int look_records; /* that asked for another one since then */
 	uint64_t look_debt_usec; /* time that passes in a storm took beyond their share of it */
 	uint64_t due_usec;     /* the next one, 0 for no time in particular */

@@ -13,6 +13,7 @@
 
 #define NEWCOMER_USEC UINT64_C(100000)
 #define NEWCOMERS_EVERY_USEC UINT64_C(1000000)
+#define LATE_NAME_USEC UINT64_C(2000000)
 /* What is known of a doer is asked anew after this time: programs and groups change. */
 #define DOER_USEC UINT64_C(1000000)
 
@@ -287,7 +288,10 @@ static void take_event(struct pf_agent *agent, struct pf_held *held, const struc
 	}
 }
 
-/* Not at once: it is told before it has its name, and often others follow. */
+/*
+ * Not at once: it is told before it has its name, and often others follow. On a busy host it may take
+ * longer to name itself, hence a second look.
+ */
 static void take_newcomer(struct pf_agent *agent, struct pf_held *held)
 {
 	uint64_t when = pf_now_usec() + NEWCOMER_USEC;
@@ -295,6 +299,7 @@ static void take_newcomer(struct pf_agent *agent, struct pf_held *held)
 	if (when < held->newcomer_usec + NEWCOMERS_EVERY_USEC)
 		when = held->newcomer_usec + NEWCOMERS_EVERY_USEC;
 	held->newcomer_usec = when;
+	held->late_name_usec = when + LATE_NAME_USEC;
 	pf_reconcile_at(agent, held, when);
 }
 

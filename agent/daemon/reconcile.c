@@ -358,18 +358,29 @@ static void pass_over(struct pf_agent *agent)
 	pf_watching_passed(agent);
 }
 
+/* When to look for the sake of new threads: they may not have had their names in this look. 0: never. */
+static uint64_t newcomers_look(const struct pf_held *held)
+{
+	if (held->newcomer_usec > held->looked_usec)
+		return held->newcomer_usec;
+	return held->late_name_usec > held->looked_usec ? held->late_name_usec : 0;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
 /*
- * A look for the sake of new threads stays due: they may not have had their names in this one. What
- * keeps CPUs from a guest may be a word to systemd, and no hook hears when that is taken back.
+ * What keeps CPUs from a guest may be a word to systemd, and no hook hears when that is taken back: it
+ * is asked for again and again.
  */
 static void turn(struct pf_agent *agent, struct pf_held *held)
 {
-	uint64_t when = take_turn(agent, held), asked = pf_now_usec() + WORD_EVERY_USEC;
+	uint64_t when = earlier(take_turn(agent, held), newcomers_look(held));
 
-	if (agent->bus && held->view.held_back && (!when || asked < when))
-		when = asked;
-	if (held->newcomer_usec > held->looked_usec && (!when || held->newcomer_usec < when))
-		when = held->newcomer_usec;
+	if (agent->bus && held->view.held_back)
+		when = earlier(when, pf_now_usec() + WORD_EVERY_USEC);
 	held->due_usec = when;
 	pf_tell_state(held);
 }

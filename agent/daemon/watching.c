@@ -21,6 +21,7 @@
 
 /* A storm of acts does not make more passes than this over one guest. */
 #define LOOK_EVERY_USEC UINT64_C(20000)
+#define NET_USEC UINT64_C(10000000)
 /*
  * Passes for which so many records ask at once may take a tenth of a CPU, and a second of it at once.
  * However slow the host is, nobody waits longer than a second for one.
@@ -287,6 +288,29 @@ static int on_again(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
+/*
+ * Records that wait though nothing has rung, and guests of which one was told that never arrived. None
+ * of it should be; it costs a few system calls to be sure.
+ */
+static int on_net(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct pf_agent *agent = ctx;
+	int count = take_in(agent);
+
+	(void)usec;
+	for (size_t i = 0; i < agent->held_count; i++) {
+		struct pf_held *held = &agent->held[i];
+
+		if (held->present && pf_watch_held_back(agent->watching.watch, held->uuid))
+			held->woken = true;
+	}
+	if (count > 0)
+		pf_log(LOG_DEBUG, "%d records were read without being announced", count);
+	pass_over_woken(agent);
+	sd_event_source_set_time_relative(source, NET_USEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 /* ---- what the reconciler calls ----------------------------------------------------------- */
 
 void pf_watching_host(struct pf_agent *agent)
@@ -486,7 +510,12 @@ static int add_sources(struct pf_agent *agent)
 	if (r >= 0)
 		r = sd_event_add_time(agent->event, &watching->again, CLOCK_MONOTONIC, 0, 1,
 				      on_again, agent);
-	return r < 0 ? r : sd_event_source_set_enabled(watching->again, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(watching->again, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time_relative(agent->event, &watching->net, CLOCK_MONOTONIC, NET_USEC,
+					       0, on_net, agent);
+	return r;
 }
 
 int pf_watching_start(struct pf_agent *agent, struct pf_err *err)
@@ -529,6 +558,7 @@ void pf_watching_stop(struct pf_agent *agent)
 	note_pending(agent);
 	sd_event_source_unref(watching->ring);
 	sd_event_source_unref(watching->again);
+	sd_event_source_unref(watching->net);
 	sd_event_source_unref(watching->expiry);
 	pf_guarding_stop(agent);
 	pf_watch_close(&watching->watch);

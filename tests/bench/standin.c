@@ -104,10 +104,10 @@ static void *sleep_for_ever(void *arg)
 	return NULL;
 }
 
-/* A thread gets its name a moment after it was made, as QEMU's do. */
+/* A thread gets its name a while after it was made, as QEMU's do on a busy host. */
 static void *help(void *arg)
 {
-	usleep(20000);
+	usleep(500000);
 	prctl(PR_SET_NAME, "vhost-1");
 	for (;;)
 		pause();

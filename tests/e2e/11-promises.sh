@@ -31,7 +31,7 @@ stays()
 		is "$@" || { echo "look $i"; return 1; }
 		sleep 0.5
 	done
-	wait_for 20 on_record
+	wait_for "$PATIENCE" on_record
 	is "$@"
 }
 
@@ -192,7 +192,7 @@ test_guard_by_metadata_refuses_until_it_is_taken_back()
 	d=$(lab_scope delta)
 	virsh metadata delta urn:pinfold:policy:1 --key pinfold --set "<policy mode='guard'/>" --live
 	becomes guard mode delta
-	wait_for 20 never write_knob "$d/vcpu0/cpuset.cpus" 6
+	wait_for 60 never write_knob "$d/vcpu0/cpuset.cpus" 6
 	virsh metadata delta urn:pinfold:policy:1 --remove --live
 	becomes enforce mode delta
 	write_knob "$d/vcpu0/cpuset.cpus" 6
@@ -261,7 +261,7 @@ test_a_helper_thread_gets_a_leaf_of_its_own()
 	python3 -c 'import socket, time
 s = socket.socket(socket.AF_UNIX); s.bind("/tmp/migrate.sock"); s.listen(); c = s.accept()[0]
 while c.recv(4096): pass' &
-	wait_for 20 test -S /tmp/migrate.sock
+	wait_for 60 test -S /tmp/migrate.sock
 	virsh qemu-monitor-command delta \
 		'{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 500}}'
 	virsh qemu-monitor-command delta '{"execute": "migrate", "arguments": {"uri": "unix:/tmp/migrate.sock"}}'

@@ -57,7 +57,7 @@ test_a_reload_of_a_wrong_file_keeps_the_old_one_and_says_file_and_line()
 {
 	printf '[defaults]\nmode = enforce\nmoed = observe\n' > /etc/pinfold/pinfold.conf
 	systemctl reload pinfoldd
-	wait_for 20 journal_has "/etc/pinfold/pinfold.conf:3:"
+	wait_for 60 journal_has "/etc/pinfold/pinfold.conf:3:"
 	systemctl is-active pinfoldd
 	held
 	rm /etc/pinfold/pinfold.conf

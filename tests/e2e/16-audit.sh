@@ -55,7 +55,7 @@ intact()
 
 test_the_start_of_the_agent_is_the_first_event()
 {
-	wait_for 20 has_event '.seq == 1'
+	wait_for 60 has_event '.seq == 1'
 	"$PINFOLD" audit --json -n 100 | head -n 1 |
 		jq -e '.kind == "agent" and .cause == "start" and .guest == null and .thread == null'
 }
@@ -97,12 +97,12 @@ test_hold_release_reload_and_new_promises_are_on_record()
 {
 	"$PINFOLD" release gamma
 	"$PINFOLD" hold gamma
-	wait_for 20 has_event '.kind == "policy" and .cause == "operator" and .detail == "released" and
+	wait_for 60 has_event '.kind == "policy" and .cause == "operator" and .detail == "released" and
 		.actor.comm == "pinfold" and .actor.uid == 0 and (.actor.cgroup | startswith("/"))' \
 		--guest gamma
-	wait_for 20 has_event '.kind == "policy" and .detail == "held again"' --guest gamma
+	wait_for 60 has_event '.kind == "policy" and .detail == "held again"' --guest gamma
 	kill -HUP "$(agent_pid)"
-	wait_for 20 has_event '.kind == "agent" and .cause == "operator"'
+	wait_for 60 has_event '.kind == "agent" and .cause == "operator"'
 	virsh vcpupin gamma 1 4-5 --live
 	wait_for 30 has_event '.kind == "policy" and .cause == "libvirt" and
 		(.detail | contains("vcpu 1 cpus 3-5 -> 4-5"))' --guest gamma
@@ -130,7 +130,7 @@ journal_has()
 
 test_the_journal_has_it_with_fields()
 {
-	wait_for 20 journal_has PINFOLD_GUEST=gamma PINFOLD_KIND=drift PINFOLD_CAUSE=cpuset \
+	wait_for 60 journal_has PINFOLD_GUEST=gamma PINFOLD_KIND=drift PINFOLD_CAUSE=cpuset \
 		PINFOLD_ACTION=repaired
 	journalctl -q -o json --no-pager PINFOLD_GUEST=gamma PINFOLD_CAUSE=cpuset |
 		jq -se '.[0] | (.PINFOLD_SEQ | tonumber) > 0 and (.PINFOLD_HASH | length) == 64 and
@@ -147,7 +147,7 @@ test_a_killed_agent_loses_nothing_that_was_stored()
 {
 	local before
 	drift 1
-	wait_for 20 has_event '.kind == "drift"' -n 5
+	wait_for 60 has_event '.kind == "drift"' -n 5
 	sleep 1
 	"$PINFOLD" audit --json > /tmp/before.json
 	before=$(tail -n 1 /tmp/before.json | jq .seq)
@@ -159,7 +159,7 @@ test_a_killed_agent_loses_nothing_that_was_stored()
 	cmp /tmp/before.json /tmp/dead.json
 	intact 1
 	agent_start
-	wait_for 20 has_event ".seq == $before + 1 and .cause == \"start\""
+	wait_for 60 has_event ".seq == $before + 1 and .cause == \"start\""
 	"$PINFOLD" audit --json | head -n "$(wc -l < /tmp/before.json)" | cmp - /tmp/before.json
 	intact 1
 }
@@ -200,7 +200,7 @@ test_a_damaged_record_is_set_aside()
 	printf 'no database' | dd of="$RECORD" conv=notrunc status=none
 	refuses 1 "$PINFOLD" audit verify
 	agent_start
-	wait_for 20 has_event '.cause == "damage" and (.detail | contains("set aside"))'
+	wait_for 60 has_event '.cause == "damage" and (.detail | contains("set aside"))'
 	ls "$RECORD".corrupt-*Z
 	grep "set aside as" "$AGENT_LOG"
 	becomes_held
@@ -219,7 +219,7 @@ test_a_full_disk_does_not_keep_guests_from_being_held()
 	mount -t tmpfs -o size=1m tmpfs /tmp/small
 	agent_start "$(small_config)"
 	becomes_held
-	wait_for 20 has_event '.cause == "start"'
+	wait_for 60 has_event '.cause == "start"'
 	dd if=/dev/zero of=/tmp/small/fill bs=4096 status=none || true
 	for cpu in 5 6 7 1 4; do
 		drift "$cpu"

@@ -55,11 +55,11 @@ count_of()
 	events "$1" "$2" | grep -cE -- "$3" || true
 }
 
-# told_once GUEST KIND PATTERN: within 20 s there is exactly one such event, and no more follow.
+# told_once GUEST KIND PATTERN: there is exactly one such event, and no more follow.
 told_once()
 {
-	wait_for 20 events_match "$@" || { echo "no $2 of $1 like '$3':"; events "$1" "$2"; return 1; }
-	wait_for 20 on_record "$1"
+	wait_for "$PATIENCE" events_match "$@" || { echo "no $2 of $1 like '$3':"; events "$1" "$2"; return 1; }
+	wait_for "$PATIENCE" on_record "$1"
 	is 1 count_of "$@" || { events "$1" "$2"; return 1; }
 }
 
@@ -154,7 +154,7 @@ test_a_pinned_cpu_offline_is_why_its_thread_escapes()
 	write_knob /sys/devices/system/cpu/cpu2/online 1
 	becomes 2 allowed "$tid"
 	becomes_held kappa
-	wait_for 20 on_record kappa
+	wait_for "$PATIENCE" on_record kappa
 	is 1 count_of kappa escape "^(cpu-offline|fallback)\|observed\|$tid\|vcpu 0\|.*\|-\|-$"
 	is 1 count_of kappa escape "^[a-z-]+\|observed\|$tid\|vcpu 0\|.*\|-\|[0-9]+$"
 }
@@ -165,7 +165,7 @@ test_a_thread_cloned_in_the_emulators_leaf_is_watched_at_once()
 	since
 	virsh -q qemu-monitor-command kappa \
 		'{"execute":"object-add","arguments":{"qom-type":"iothread","id":"fresh"}}'
-	wait_for 10 lab_comm_tid kappa "IO fresh"
+	wait_for 30 lab_comm_tid kappa "IO fresh"
 	tid=$(lab_comm_tid kappa "IO fresh")
 	as_user taskset -pc 1 "$tid"
 	told_once kappa drift "^affinity\|[a-z]+\|$tid\|[a-z0-9 ]*\|taskset\[[0-9]+\] uid=4711\|"
@@ -184,7 +184,7 @@ test_an_observed_guest_that_floats_has_its_remote_time()
 	told_once loose drift "^affinity\|observed\|$tid\|vcpu 0\|taskset\[[0-9]+\] uid=4711\|/[^|]*\|-\|"
 	is 6 allowed "$tid"
 	as_user taskset -pc 2-3 "$tid"
-	wait_for 20 events_match loose escape "\|$tid\|vcpu 0\|.*\|-\|[0-9]+$"
+	wait_for "$PATIENCE" events_match loose escape "\|$tid\|vcpu 0\|.*\|-\|[0-9]+$"
 }
 
 # still, again: no vCPU spins meanwhile.
@@ -262,7 +262,7 @@ balanced()
 	balancing 1
 	echo go >&8
 	wait_for 60 ran_on "$tid" "4 5"
-	wait_for 5 events_match loose escape "^numa-balancing\|observed\|$tid\|emulator\|-\|"
+	wait_for 10 events_match loose escape "^numa-balancing\|observed\|$tid\|emulator\|-\|"
 }
 
 test_numa_balancing_that_moves_a_thread_is_the_cause()
@@ -308,7 +308,7 @@ test_pages_moved_by_a_stranger_are_told_with_their_mover()
 	pid=$(lab_pid loose)
 	still
 	balancing 0
-	wait_for 20 has_pages_on "$pid" 1 1000
+	wait_for 60 has_pages_on "$pid" 1 1000
 	since
 	migratepages "$pid" 1 2
 	has_pages_on "$pid" 2 1000

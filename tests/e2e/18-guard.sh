@@ -69,9 +69,9 @@ told()
 {
 	local pattern
 	for pattern in "$@"; do
-		wait_for 20 refused_like "$pattern" || { echo "none like $pattern:"; refusals; return 1; }
+		wait_for "$PATIENCE" refused_like "$pattern" || { echo "none like $pattern:"; refusals; return 1; }
 	done
-	wait_for 20 on_record
+	wait_for "$PATIENCE" on_record
 	refusals
 	for pattern in "$@"; do
 		is 1 grep -cE -- "$pattern" <<< "$(refusals)"
@@ -81,7 +81,7 @@ told()
 
 told_nothing()
 {
-	wait_for 20 on_record
+	wait_for "$PATIENCE" on_record
 	[[ -z $(refusals) ]] || { refusals; return 1; }
 }
 
@@ -302,7 +302,7 @@ test_a_dead_agents_guard_is_lifted()
 	denied taskset -pc 2 "$tid"
 	agent_stop KILL
 	[[ ! -e $PINS/guard ]]
-	wait_for 10 taskset -pc 2 "$tid"
+	wait_for 30 taskset -pc 2 "$tid"
 	moves 2 "$(lab_scope warden)/vcpu0/cpuset.cpus"
 	agent_start "$GUARD"
 	wait_for 30 guards
@@ -334,7 +334,7 @@ test_a_dead_agents_guard_stays_when_so_configured()
 	"$PINFOLDD" --config /tmp/pinfold.conf --unpin
 	[[ ! -e $PINS ]]
 	# Newer kernels end a program some milliseconds after its last pin has gone.
-	wait_for 10 taskset -pc 2 "$tid"
+	wait_for 30 taskset -pc 2 "$tid"
 }
 
 test_a_guard_that_stayed_ends_with_an_agent_that_is_told_so()
@@ -347,6 +347,6 @@ test_a_guard_that_stayed_ends_with_an_agent_that_is_told_so()
 	denied taskset -pc 2 "$tid"
 	agent_start "$(printf '[agent]\nlog-level = debug')"
 	becomes enforce mode warden
-	wait_for 10 taskset -pc 2 "$tid"
+	wait_for 30 taskset -pc 2 "$tid"
 	[[ ! -e $PINS/guard ]]
 }

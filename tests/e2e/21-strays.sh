@@ -102,9 +102,9 @@ test_a_guest_moved_out_is_brought_back_once_with_its_doer()
 	move_out stray
 	becomes_at_home
 	is "$scope" lab_scope stray
-	wait_for 20 machine_is_known
-	wait_for 20 drifts_one stray
-	wait_for 20 on_record stray
+	wait_for 60 machine_is_known
+	wait_for 60 drifts_one stray
+	wait_for "$PATIENCE" on_record stray
 	is 1 drift_count stray || { drifts stray; return 1; }
 	drifts stray | grep -E '^cgroup-move\|repaired\|bash\[[0-9]+\]\|[0-9]+$'
 	says stray "are gone until the guest is started again"
@@ -131,7 +131,7 @@ test_systemd_and_a_new_agent_leave_it_there()
 	becomes_held stray
 	at_home
 	values_are_promised
-	wait_for 20 on_record stray
+	wait_for "$PATIENCE" on_record stray
 	is 0 drift_count stray || { drifts stray; return 1; }
 }
 
@@ -187,13 +187,13 @@ test_an_observed_guest_is_told_and_not_moved()
 	move_out seen
 	wait_for 30 says seen "somebody moved it out"
 	wait_for 30 test ! -e "$(echo "$MACHINE"/machine-qemu*seen.scope)"
-	wait_for 20 on_record seen
+	wait_for "$PATIENCE" on_record seen
 	is observed state seen
 	reason seen | grep -F "was moved to /system.slice/foreign.service, belongs in /machine.slice/"
 	is "${FOREIGN#/sys/fs/cgroup}" leaf_of "$pid"
 	refuses 1 "$PINFOLD" plan seen
 	grep -F "have systemd make" /tmp/refused.out
-	wait_for 20 drifts_one seen
+	wait_for 60 drifts_one seen
 	drifts seen | grep -E '^cgroup-move\|observed\|bash\[[0-9]+\]\|-$'
 }
 

@@ -164,7 +164,7 @@ test_taskset_outside_the_cpuset_changes_nothing_and_is_not_told()
 	since
 	refuses 1 taskset -pc 7 "$tid"
 	is 3,5 allowed "$tid"
-	wait_for 20 on_record nu
+	wait_for "$PATIENCE" on_record nu
 	no_drift nu
 	never_ours nu
 }
@@ -305,7 +305,7 @@ test_an_io_uring_worker_is_a_helper()
 	since
 	virsh qemu-monitor-command xi --hmp 'qemu-io -d ide0-0-0 "write 0 4096"'
 	virsh qemu-monitor-command xi --hmp 'qemu-io -d ide0-0-0 flush'
-	wait_for 20 lab_comm_tid xi "iou-wrk-$pid"
+	wait_for 60 lab_comm_tid xi "iou-wrk-$pid"
 	tid=$(lab_comm_tid xi "iou-wrk-$pid")
 	becomes "${x#/sys/fs/cgroup}/helper" leaf_of "$tid"
 	becomes 6-7 allowed "$tid"
@@ -323,7 +323,7 @@ test_a_vhost_worker_that_comes_later_is_a_helper()
 	since
 	echo "<vsock model='virtio'><cid auto='yes'/></vsock>" > /tmp/vsock.xml
 	virsh -q attach-device nu /tmp/vsock.xml --live
-	wait_for 20 pgrep -x "vhost-$pid"
+	wait_for 60 pgrep -x "vhost-$pid"
 	tid=$(pgrep -x "vhost-$pid")
 	becomes "${a#/sys/fs/cgroup}/helper" leaf_of "$tid"
 	becomes 0-1 allowed "$tid"
@@ -405,7 +405,7 @@ test_new_promises_in_quick_succession_are_followed_and_never_fought()
 	no_drift nu
 	is 7 jq -r ".guests[0].threads[] | select(.tid == $(vcpu_tid nu 0)).cpus.desired" \
 		<<< "$("$PINFOLD" status nu --json)"
-	wait_for 20 tells_of_change
+	wait_for 60 tells_of_change
 	first_promises
 	becomes_held
 }
@@ -459,7 +459,7 @@ HOG=/sys/fs/cgroup/hog
 hog_start()
 {
 	modprobe brd rd_nr=1 rd_size=64
-	wait_for 10 test -b /dev/ram0
+	wait_for 30 test -b /dev/ram0
 	echo "+io +memory" > /sys/fs/cgroup/cgroup.subtree_control
 	mkdir "$HOG"
 	echo 3 > "$HOG/cpuset.mems"
@@ -506,7 +506,7 @@ test_other_guests_are_held_and_the_agent_answers_while_memory_is_moved()
 	write_knob "$a/vcpu0/cpuset.mems" 0-1 &
 	stranger=$!
 	becomes 1 cat "$a/vcpu0/cpuset.mems"
-	wait_for 20 says nu "memory is being moved to nodes 1"
+	wait_for 60 says nu "memory is being moved to nodes 1"
 	is drifting state nu
 	taskset -pc 6 "$x" &
 	affine=$!

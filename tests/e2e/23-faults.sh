@@ -77,7 +77,7 @@ is_as_found()
 
 becomes_as_found()
 {
-	wait_for 20 is_as_found || is_as_found
+	wait_for 60 is_as_found || is_as_found
 }
 
 # What hurt was promised, as the kernel has it.
@@ -183,7 +183,7 @@ is_as_found_but_for_the_bases_nodes()
 find_base_anew()
 {
 	"$PINFOLD" release hurt || true
-	wait_for 20 is_as_found_but_for_the_bases_nodes || is_as_found_but_for_the_bases_nodes
+	wait_for 60 is_as_found_but_for_the_bases_nodes || is_as_found_but_for_the_bases_nodes
 	picture hurt > /tmp/hurt.found
 	hold_hurt
 }
@@ -369,7 +369,7 @@ test_clock_steps_disturb_neither_repairs_nor_the_record()
 {
 	local seq
 	hold_hurt
-	wait_for 20 newest_seq
+	wait_for 60 newest_seq
 	seq=$(newest_seq)
 	date -s "+1 hour"
 	drift_at 7 "$seq" 1
@@ -529,5 +529,5 @@ test_nothing_is_left_behind()
 	calm_was_left_alone
 	# The watch would have told.
 	write_knob "$(lab_scope calm)/vcpu0/cpuset.cpus" 4
-	wait_for 20 grep -q vcpu0/cpuset.cpus /tmp/calm.watch
+	wait_for 60 grep -q vcpu0/cpuset.cpus /tmp/calm.watch
 }

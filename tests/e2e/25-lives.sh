@@ -241,5 +241,5 @@ test_a_guest_destroyed_amid_repairs_leaves_nothing()
 	calm_was_left_alone
 	# The watch would have told.
 	write_knob "$(lab_scope calm)/vcpu0/cpuset.cpus" 4
-	wait_for 20 grep -q vcpu0/cpuset.cpus /tmp/calm.watch
+	wait_for 60 grep -q vcpu0/cpuset.cpus /tmp/calm.watch
 }

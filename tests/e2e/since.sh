@@ -8,7 +8,7 @@ EVENTS_FROM=/tmp/events.from
 since()
 {
 	local last
-	[[ ! -e /tmp/pinfoldd.pid ]] || wait_for 20 on_record
+	[[ ! -e /tmp/pinfoldd.pid ]] || wait_for "$PATIENCE" on_record
 	last=$("$PINFOLD" audit --json -n 1 | jq -r '.seq // 0')
 	echo "${last:-0}" > "$EVENTS_FROM"
 }
