@@ -68,8 +68,12 @@ static int on_record(const struct pf_record *record, void *arg)
 {
 	struct pf_watch *watch = arg;
 
-	/* Without a note of what was handled, numbers count from the first that comes. */
-	if (!watch->dedupe.newest && record->seq > 1)
+	/*
+	 * Without a note of what was handled, numbers count from the first that comes. Programs that
+	 * we have loaded ourselves begin with 1, and 2 may well come before it.
+	 */
+	if (!watch->dedupe.newest && record->seq > 1 &&
+	    pf_bpf_origin(watch->bpf) != PF_BPF_LOADED)
 		pf_dedupe_start(&watch->dedupe, record->seq - 1);
 	if (!pf_dedupe_note(&watch->dedupe, record->seq))
 		return 0;
