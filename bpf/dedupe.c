@@ -20,6 +20,12 @@ void pf_dedupe_start(struct pf_dedupe *dedupe, uint64_t newest)
 	dedupe->newest = newest;
 }
 
+void pf_dedupe_start_anywhere(struct pf_dedupe *dedupe)
+{
+	pf_dedupe_start(dedupe, 0);
+	dedupe->anywhere = true;
+}
+
 /* Moves the window's head to @seq; what leaves at its tail unseen is missing. */
 static void advance(struct pf_dedupe *dedupe, uint64_t seq)
 {
@@ -40,6 +46,8 @@ static void advance(struct pf_dedupe *dedupe, uint64_t seq)
 
 bool pf_dedupe_note(struct pf_dedupe *dedupe, uint64_t seq)
 {
+	if (dedupe->anywhere)
+		pf_dedupe_start(dedupe, seq - 1);
 	if (seq > dedupe->newest) {
 		advance(dedupe, seq);
 	} else if (dedupe->newest - seq >= PF_DEDUPE_WINDOW ||

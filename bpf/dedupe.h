@@ -12,6 +12,7 @@
 #define PF_DEDUPE_WINDOW 1024
 
 struct pf_dedupe {
+	bool anywhere; /* the first number that comes says where they begin */
 	uint64_t newest; /* the highest number seen, 0 none */
 	uint64_t seen[PF_DEDUPE_WINDOW / 64]; /* by number modulo the window, up to newest */
 	uint64_t missing; /* numbers that fell out of the window without having been seen */
@@ -23,6 +24,9 @@ struct pf_dedupe {
  * @newest: the highest number that was handled, 0 when none was; what lies below counts as seen
  */
 void pf_dedupe_start(struct pf_dedupe *dedupe, uint64_t newest);
+
+/* The same where nobody knows what was handled: the first number that comes counts as the next one. */
+void pf_dedupe_start_anywhere(struct pf_dedupe *dedupe);
 
 /* Notes @seq. Return: whether it is new; false for a repetition. */
 bool pf_dedupe_note(struct pf_dedupe *dedupe, uint64_t seq);

@@ -100,7 +100,7 @@ void pf_held_look_anew(struct pf_held *held)
 	held->woken = true;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+uint64_t pf_earlier(uint64_t a, uint64_t b)
 {
 	if (!a || !b)
 		return a ?: b;
@@ -191,7 +191,7 @@ static struct choice choose(struct pf_held *held, uint64_t now_usec)
 		when = when > back_when ? when : back_when;
 		put_off = when > now_usec;
 		if (put_off)
-			choice.when = earlier(choice.when, when);
+			choice.when = pf_earlier(choice.when, when);
 		else if (waits_for_pages(held, i, end))
 			held->waits_for_pages = put_off = true;
 		else if (!held->asked && !by_strangers(held, i, end))
@@ -237,9 +237,9 @@ enum pf_turn pf_held_turn(struct pf_held *held, uint64_t answered, uint64_t now_
 		return PF_TURN_ASK;
 	if (choice.ready)
 		return PF_TURN_APPLY;
-	*when = earlier(choice.when, *when);
+	*when = pf_earlier(choice.when, *when);
 	if (choice.in_doubt)
-		*when = earlier(*when, held->ticket_deadline_usec);
+		*when = pf_earlier(*when, held->ticket_deadline_usec);
 	return PF_TURN_WAIT;
 }
 

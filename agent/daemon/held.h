@@ -78,6 +78,9 @@ struct pf_held {
 	uint64_t pages_moved;
 };
 
+/* The earlier of two times, of which 0 is none. */
+uint64_t pf_earlier(uint64_t a, uint64_t b);
+
 /* Something was done, and nothing says to what of the guest: all of it is looked at. */
 void pf_held_look_anew(struct pf_held *held);
 

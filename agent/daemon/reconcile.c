@@ -366,21 +366,16 @@ static uint64_t newcomers_look(const struct pf_held *held)
 	return held->late_name_usec > held->looked_usec ? held->late_name_usec : 0;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return !a || (b && b < a) ? b : a;
-}
-
 /*
  * What keeps CPUs from a guest may be a word to systemd, and no hook hears when that is taken back: it
  * is asked for again and again.
  */
 static void turn(struct pf_agent *agent, struct pf_held *held)
 {
-	uint64_t when = earlier(take_turn(agent, held), newcomers_look(held));
+	uint64_t when = pf_earlier(take_turn(agent, held), newcomers_look(held));
 
 	if (agent->bus && held->view.held_back)
-		when = earlier(when, pf_now_usec() + WORD_EVERY_USEC);
+		when = pf_earlier(when, pf_now_usec() + WORD_EVERY_USEC);
 	held->due_usec = when;
 	pf_tell_state(held);
 }

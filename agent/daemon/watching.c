@@ -91,13 +91,6 @@ struct pf_held *pf_watching_find(struct pf_agent *agent, const char *uuid)
 
 /* ---- time -------------------------------------------------------------------------------- */
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	if (!a || !b)
-		return a ?: b;
-	return a < b ? a : b;
-}
-
 /* When the guest may be looked at, so that a storm of acts costs no more than its share. */
 static uint64_t may_look_at(const struct pf_held *held)
 {
@@ -124,7 +117,7 @@ static uint64_t expire_guest(struct pf_agent *agent, struct pf_held *held)
 		return pf_aways_expire(&held->aways, now, pf_watching_tell_by, &teller);
 	if (!held->plan.count)
 		pf_acts_looked(&held->acts, &held->status, held->looked_usec);
-	return earlier(pf_acts_expire(&held->acts, &held->status, repairing(held), now,
+	return pf_earlier(pf_acts_expire(&held->acts, &held->status, repairing(held), now,
 				      pf_watching_tell_by, &teller),
 		       pf_aways_expire(&held->aways, now, pf_watching_tell_by, &teller));
 }
@@ -163,10 +156,10 @@ static void expire_all(struct pf_agent *agent)
 	uint64_t next = pf_losses_count(agent);
 
 	for (size_t i = 0; i < agent->held_count; i++)
-		next = earlier(next, expire_guest(agent, &agent->held[i]));
+		next = pf_earlier(next, expire_guest(agent, &agent->held[i]));
 	for (size_t i = 0; i < agent->held_count; i++)
 		if (agent->held[i].woken)
-			next = earlier(next, may_look_at(&agent->held[i]));
+			next = pf_earlier(next, may_look_at(&agent->held[i]));
 	note_pending(agent);
 	if (!agent->watching.expiry)
 		return;

@@ -68,13 +68,6 @@ static int on_record(const struct pf_record *record, void *arg)
 {
 	struct pf_watch *watch = arg;
 
-	/*
-	 * Without a note of what was handled, numbers count from the first that comes. Programs that
-	 * we have loaded ourselves begin with 1, and 2 may well come before it.
-	 */
-	if (!watch->dedupe.newest && record->seq > 1 &&
-	    pf_bpf_origin(watch->bpf) != PF_BPF_LOADED)
-		pf_dedupe_start(&watch->dedupe, record->seq - 1);
 	if (!pf_dedupe_note(&watch->dedupe, record->seq))
 		return 0;
 	if (may_wait(record))
@@ -113,6 +106,7 @@ static int open_programs(struct pf_watch *watch, const struct pf_watch_options *
 		.on_record = on_record,
 		.arg = watch,
 	};
+	bool anew;
 	int r;
 
 	for (size_t i = 0; i < host->cpu_count; i++)
@@ -122,10 +116,15 @@ static int open_programs(struct pf_watch *watch, const struct pf_watch_options *
 	if (r < 0)
 		return r;
 	pf_bpf_set_self(watch->bpf, (uint32_t)getpid());
-	if (pf_bpf_origin(watch->bpf) == PF_BPF_LOADED ||
-	    pf_bpf_origin(watch->bpf) == PF_BPF_RENEWED)
+	anew = pf_bpf_origin(watch->bpf) == PF_BPF_LOADED ||
+	       pf_bpf_origin(watch->bpf) == PF_BPF_RENEWED;
+	if (anew)
 		*watch->seen = 0, pf_spool_keep(watch->spool, NULL, 0);
-	pf_dedupe_start(&watch->dedupe, *watch->seen);
+	/* Numbers that begin anew do so with 1, and 2 may well come before it. */
+	if (anew || *watch->seen)
+		pf_dedupe_start(&watch->dedupe, *watch->seen);
+	else
+		pf_dedupe_start_anywhere(&watch->dedupe);
 	return 0;
 }
 

@@ -48,6 +48,20 @@ static void what_was_stored_before_is_not_new(void **state)
 	assert_int_equal(dedupe.missing, 0);
 }
 
+static void where_nothing_is_known_the_first_number_is_the_next(void **state)
+{
+	struct pf_dedupe dedupe;
+
+	(void)state;
+	pf_dedupe_start_anywhere(&dedupe);
+	assert_true(pf_dedupe_note(&dedupe, 700));
+	assert_false(pf_dedupe_note(&dedupe, 700));
+	assert_false(pf_dedupe_note(&dedupe, 699));
+	assert_true(pf_dedupe_note(&dedupe, 702));
+	assert_true(pf_dedupe_note(&dedupe, 701));
+	assert_int_equal(dedupe.missing, 0);
+}
+
 static void a_gap_is_missing_when_its_window_has_passed(void **state)
 {
 	struct pf_dedupe dedupe;
@@ -80,6 +94,7 @@ int main(void)
 		cmocka_unit_test(a_repeated_record_is_seen_once),
 		cmocka_unit_test(neighbours_in_either_order_are_new),
 		cmocka_unit_test(what_was_stored_before_is_not_new),
+		cmocka_unit_test(where_nothing_is_known_the_first_number_is_the_next),
 		cmocka_unit_test(a_gap_is_missing_when_its_window_has_passed),
 		cmocka_unit_test(a_long_jump_counts_all_between),
 	};

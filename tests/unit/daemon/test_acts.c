@@ -134,6 +134,20 @@ static void strangers_are_told_from_libvirt_and_its_manager(void **state)
 	pf_acts_clear(&acts);
 }
 
+static void a_thread_that_was_named_late_has_not_drifted(void **state)
+{
+	struct pf_step step = {.kind = PF_STEP_ATTACH, .tid = 100, .role = {.kind = PF_ROLE_HELPER}};
+	struct pf_acts acts = {};
+
+	(void)state;
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 0);
+	step.role = vcpu0; /* as it was kept */
+	repair(&acts, &step, 1, PF_OUTCOME_DONE, true);
+	assert_int_equal(told_count, 1);
+	pf_acts_clear(&acts);
+}
+
 /* A leaf of ours follows a new promise of its guest: only that it can't is news. */
 static void what_follows_another_promise_is_no_drift(void **state)
 {
@@ -762,6 +776,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(strangers_are_told_from_libvirt_and_its_manager, setup),
 		cmocka_unit_test_setup(what_follows_another_promise_is_no_drift, setup),
+		cmocka_unit_test_setup(a_thread_that_was_named_late_has_not_drifted, setup),
 		cmocka_unit_test_setup(nodes_written_above_are_not_why_cpus_differ, setup),
 		cmocka_unit_test_setup(an_act_without_a_doer_may_be_libvirts, setup),
 		cmocka_unit_test_setup(in_a_fight_one_user_is_one_opponent, setup),
